@@ -1,0 +1,1 @@
+//! Pure media arithmetic: RTP, codecs, layers, levels.

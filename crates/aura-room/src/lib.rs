@@ -1,0 +1,1 @@
+//! A room participant as a library: join, publish, subscribe, data, RPC, reconnect.

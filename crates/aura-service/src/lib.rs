@@ -1,0 +1,1 @@
+//! The process shell of every service: config, telemetry, health, lifecycle, auth, resilience, mTLS.

@@ -1,0 +1,1 @@
+//! Postgres pools, the tenant transaction, migrations and the Redis event bus.

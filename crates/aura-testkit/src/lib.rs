@@ -1,0 +1,1 @@
+//! Test support: throw-away Postgres and Redis, tokens, builders.

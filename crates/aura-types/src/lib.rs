@@ -1,0 +1,1 @@
+//! Ids, error codes and the clock every AuraLink crate shares.

@@ -1,0 +1,1 @@
+//! Accounts, rooms, calls, files, gateway and the web app.

@@ -1,0 +1,1 @@
+//! Rooms and forwarding, speaking the LiveKit protocol.
