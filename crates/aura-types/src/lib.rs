@@ -1,1 +1,19 @@
-//! Ids, error codes and the clock every AuraLink crate shares.
+//! Ids, error codes, the clock and rate quotas: the vocabulary every AuraLink crate shares.
+//!
+//! Depends on no other crate of ours and does no I/O. Anything that needs a runtime, a socket or a
+//! database belongs in `aura-service` or `aura-store`.
+#![warn(missing_docs)]
+
+mod clock;
+mod error_code;
+mod id;
+mod rate;
+mod sid;
+
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use error_code::{Coded, ErrorCode};
+pub use id::{
+    CallId, EventId, FileId, InvalidId, InviteId, MessageId, RequestId, RoomId, SessionId, ShareId, UserId,
+};
+pub use rate::{Decision, DecisionFuture, Quota, RateLimiter, TokenBuckets};
+pub use sid::{DataTrackSid, InvalidSid, NodeId, ParticipantSid, RoomSid, TrackSid};
