@@ -1,4 +1,5 @@
-//! PostgreSQL and Redis as private child processes of whoever asks: `auralink up` and the tests.
+//! Child processes on this machine, PostgreSQL and Redis above all, for whoever needs private ones:
+//! `auralink up` and the tests.
 //!
 //! A server owned here listens on loopback only, keeps its files under one folder, and never outlives its
 //! owner: it is stopped on drop and, should the owner be killed, by the kernel (`setpriv --pdeathsig`).
@@ -13,8 +14,9 @@ mod redis;
 mod tool;
 
 pub use error::LocalError;
+pub use nix::sys::signal::Signal;
 pub use port::{free_port, free_ports};
 pub use postgres::{Postgres, PostgresOptions};
-pub use process::tail;
+pub use process::{Launch, Process, tail};
 pub use redis::{Redis, RedisOptions};
 pub use tool::find_program;

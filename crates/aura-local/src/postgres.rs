@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, chown, mkdtemp};
 use tokio::time::sleep;
 
-use crate::process::{Account, Process, create_folder, run, tail, write_private};
+use crate::process::{Account, Launch, Process, create_folder, run, tail, write_private};
 use crate::{LocalError, find_program, free_port};
 
 const READY: Duration = Duration::from_secs(60);
@@ -80,6 +80,11 @@ impl Postgres {
         self.process.id()
     }
 
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+
     /// Connection URL of the superuser for `database`.
     pub fn url(&self, database: &str) -> String {
         self.url_as(SUPERUSER, &self.options.password, database)
@@ -129,7 +134,11 @@ async fn launch(
     loop {
         // SIGQUIT is "immediate shutdown": unlike SIGKILL it removes shared memory.
         let log = log_path(&options.dir);
-        let mut process = Process::spawn("postgres", server, args, account, log, Signal::SIGQUIT)?;
+        let mut process = Launch::new("postgres", server)
+            .args(args.to_vec())
+            .account(account)
+            .on_drop(Signal::SIGQUIT)
+            .spawn(log)?;
         let outcome =
             process.ready(READY, || async { run("pg_isready", &is_ready, &probe, None).await.is_ok() }).await;
         match outcome {

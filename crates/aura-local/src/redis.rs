@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::process::{Process, create_folder, tail, write_private};
+use crate::process::{Launch, Process, create_folder, tail, write_private};
 use crate::{LocalError, find_program, free_port};
 
 const READY: Duration = Duration::from_secs(20);
@@ -43,9 +43,10 @@ impl Redis {
         // A file, not arguments: the process list shows arguments to everybody.
         let config = options.dir.join("redis.conf");
         write_private(&config, &configuration(&options, port))?;
-        let args = [config.display().to_string()];
-        let log = log_path(&options.dir);
-        let mut process = Process::spawn("redis-server", &server, &args, None, log, Signal::SIGTERM)?;
+        let mut process = Launch::new("redis-server", server)
+            .args([config.display().to_string()])
+            .on_drop(Signal::SIGTERM)
+            .spawn(log_path(&options.dir))?;
         process.ready(READY, || answers(port)).await?;
         Ok(Self { process, port, options })
     }
@@ -58,6 +59,11 @@ impl Redis {
     /// Process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.process.id()
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
     }
 
     /// Connection URL.
