@@ -1,0 +1,125 @@
+//! Serves gRPC: standard health, peer policy, optional mTLS, draining with the lifecycle.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aura_types::SharedClock;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+
+use super::guard::GuardLayer;
+use super::observe::ObserveLayer;
+use super::peer::Identify;
+use super::policy::PeerPolicy;
+use super::tls::Tls;
+use crate::auth::service::ServiceKeys;
+use crate::health::Health;
+use crate::lifecycle::Lifecycle;
+
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A gRPC server being set up.
+#[derive(Debug)]
+pub struct Server {
+    service: &'static str,
+    identify: Identify,
+    policy: PeerPolicy,
+    tls: Option<Tls>,
+    health: Option<Health>,
+}
+
+impl Server {
+    /// A server of `service` that nobody may call yet, see [`Self::policy`].
+    #[must_use]
+    pub fn new(service: &'static str, clock: SharedClock, keys: ServiceKeys) -> Self {
+        Self {
+            service,
+            identify: Identify { keys, clock, trust_mesh_proxy: false },
+            policy: PeerPolicy::new(),
+            tls: None,
+            health: None,
+        }
+    }
+
+    /// Says who may call what.
+    #[must_use]
+    pub fn policy(mut self, policy: PeerPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Demands client certificates of one authority.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Believes the identity a proxy on this host forwards (`x-forwarded-client-cert`). Only where such a
+    /// proxy exists: otherwise any local process could claim to be anyone.
+    #[must_use]
+    pub fn trust_mesh_proxy(mut self, trust: bool) -> Self {
+        self.identify.trust_mesh_proxy = trust;
+        self
+    }
+
+    /// Mirrors readiness in the standard health service.
+    #[must_use]
+    pub fn health(mut self, health: &Health) -> Self {
+        self.health = Some(health.clone());
+        self
+    }
+
+    /// Serves `routes` on `listener` as a critical task. Returns the address.
+    ///
+    /// # Errors
+    /// When the certificates cannot be used, or the listener has no address.
+    pub fn serve(
+        self,
+        listener: TcpListener,
+        routes: Routes,
+        lifecycle: &Lifecycle,
+    ) -> io::Result<SocketAddr> {
+        let addr = listener.local_addr()?;
+        let mut server = tonic::transport::Server::builder()
+            .timeout(REQUEST_LIMIT)
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_concurrent_streams(Some(1_000));
+        if let Some(tls) = &self.tls {
+            server = server.tls_config(tls.server()).map_err(io::Error::other)?;
+        }
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        if let Some(health) = self.health {
+            let soft = lifecycle.soft();
+            lifecycle.spawn("grpc-health", async move {
+                let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+                while soft.run_until_cancelled(tick.tick()).await.is_some() {
+                    let status = if health.readiness().await.is_ready() {
+                        ServingStatus::Serving
+                    } else {
+                        ServingStatus::NotServing
+                    };
+                    reporter.set_service_status("", status).await;
+                }
+                reporter.set_service_status("", ServingStatus::NotServing).await;
+            });
+        }
+        let router = server
+            .layer(ObserveLayer { service: self.service })
+            .layer(GuardLayer::new(self.identify, self.policy))
+            .add_routes(routes.add_service(health_service));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let (soft, hard) = (lifecycle.soft(), lifecycle.hard());
+        tracing::info!(%addr, name = "grpc", tls = self.tls.is_some(), "listening");
+        lifecycle.spawn_critical("grpc", async move {
+            let serving = router.serve_with_incoming_shutdown(incoming, soft.cancelled_owned());
+            hard.run_until_cancelled(serving).await.unwrap_or(Ok(()))
+        });
+        Ok(addr)
+    }
+}
