@@ -1,1 +1,25 @@
-//! Whole-stack test support.
+//! Whole-stack test support: the real services on free ports, and the foreign clients that use them.
+//!
+//! Everything started here is private to one test and ends with it. Tests never use a default port, never share a
+//! database, and wait for conditions instead of times.
+#![allow(clippy::print_stderr, reason = "a failing test shows what the processes said")]
+
+pub mod bridge;
+pub mod browser;
+pub mod fixture;
+pub mod interop;
+pub mod outcome;
+pub mod rest;
+pub mod sfu;
+pub mod stack;
+pub mod token;
+pub mod wait;
+
+mod service;
+
+pub use browser::{Browser, Window, WindowOptions, entries, number};
+pub use interop::{PythonParticipant, ServerSdk};
+pub use outcome::Outcome;
+pub use rest::{Api, Person};
+pub use sfu::{Sfu, SfuOptions};
+pub use stack::Stack;

@@ -24,7 +24,7 @@ pub(crate) struct Account {
 }
 
 /// A program about to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Launch {
     name: String,
     program: PathBuf,

@@ -1,0 +1,120 @@
+// A participant made of livekit-client and nothing else. Tests call `client.*`; events are kept for them to await.
+const { Room, RoomEvent, Track, setLogLevel } = LivekitClient;
+setLogLevel('info');
+
+const events = [];
+let room;
+
+function note(name, details = {}) {
+  events.push({ name, at: performance.now(), ...details });
+}
+
+function attach(track) {
+  const element = track.attach();
+  element.dataset.sid = track.sid;
+  document.getElementById('media').append(element);
+}
+
+globalThis.client = {
+  events,
+  // options: { single: bool, publish: bool, ...RoomOptions }
+  async join({ url, token, single = true, publish = true, simulcast = true, options = {}, connect = {} }) {
+    room = new Room({ singlePeerConnection: single, adaptiveStream: false, dynacast: false, ...options });
+    globalThis.room = room;
+    room
+      .on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
+        attach(track);
+        note('subscribed', { kind: track.kind, source: publication.source, from: participant.identity });
+      })
+      .on(RoomEvent.TrackUnsubscribed, (track, publication, participant) => {
+        track.detach().forEach((element) => element.remove());
+        note('unsubscribed', { kind: track.kind, source: publication.source, from: participant.identity });
+      })
+      .on(RoomEvent.TrackMuted, (publication, participant) =>
+        note('muted', { source: publication.source, from: participant.identity }))
+      .on(RoomEvent.TrackUnmuted, (publication, participant) =>
+        note('unmuted', { source: publication.source, from: participant.identity }))
+      .on(RoomEvent.ParticipantConnected, (participant) => note('joined', { from: participant.identity }))
+      .on(RoomEvent.ParticipantDisconnected, (participant) => note('left', { from: participant.identity }))
+      .on(RoomEvent.DataReceived, (payload, participant, kind, topic) =>
+        note('data', { text: new TextDecoder().decode(payload), from: participant?.identity ?? null, topic, kind }))
+      .on(RoomEvent.ChatMessage, (message, participant) =>
+        note('chat', { text: message.message, from: participant?.identity ?? null }))
+      .on(RoomEvent.RoomMetadataChanged, (metadata) => note('room_metadata', { metadata }))
+      .on(RoomEvent.ParticipantMetadataChanged, (_, participant) =>
+        note('metadata', { metadata: participant.metadata, from: participant.identity }))
+      .on(RoomEvent.ParticipantAttributesChanged, (changed, participant) =>
+        note('attributes', { changed, from: participant.identity }))
+      .on(RoomEvent.ParticipantPermissionsChanged, (_, participant) =>
+        note('permissions', { from: participant.identity, permissions: participant.permissions }))
+      .on(RoomEvent.ActiveSpeakersChanged, (speakers) =>
+        note('speakers', { who: speakers.map((speaker) => speaker.identity) }))
+      .on(RoomEvent.ConnectionQualityChanged, (quality, participant) =>
+        note('quality', { quality, from: participant.identity }))
+      .on(RoomEvent.SignalReconnecting, () => note('signal_reconnecting'))
+      .on(RoomEvent.Reconnecting, () => note('reconnecting'))
+      .on(RoomEvent.Reconnected, () => note('reconnected'))
+      .on(RoomEvent.Disconnected, (reason) => note('disconnected', { reason }));
+    room.registerTextStreamHandler('test', async (reader, from) =>
+      note('text_stream', { text: await reader.readAll(), from: from.identity }));
+    room.registerByteStreamHandler('test', async (reader, from) => {
+      const size = (await reader.readAll()).reduce((total, chunk) => total + chunk.length, 0);
+      note('byte_stream', { size, file: reader.info.name, from: from.identity });
+    });
+    room.registerRpcMethod('echo', async ({ payload, callerIdentity }) => `${callerIdentity}: ${payload}`);
+    await room.connect(url, token, connect);
+    note('connected', { single: room.engine.pcManager?.mode ?? null });
+    if (publish) {
+      await room.localParticipant.setMicrophoneEnabled(true);
+      await room.localParticipant.setCameraEnabled(true, { resolution: { width: 640, height: 360 } }, { simulcast });
+    }
+  },
+  state: () => room?.state ?? 'none',
+  leave: () => room.disconnect(),
+  people: () =>
+    [...room.remoteParticipants.values()].map((participant) => ({
+      identity: participant.identity,
+      name: participant.name,
+      metadata: participant.metadata,
+      attributes: participant.attributes,
+      tracks: [...participant.trackPublications.values()].map((publication) => ({
+        sid: publication.trackSid,
+        source: publication.source,
+        kind: publication.kind,
+        muted: publication.isMuted,
+        subscribed: publication.isSubscribed,
+      })),
+    })),
+  tracks: () =>
+    [...room.localParticipant.trackPublications.values()].map((publication) => ({
+      sid: publication.trackSid,
+      source: publication.source,
+      muted: publication.isMuted,
+    })),
+  microphone: (on) => room.localParticipant.setMicrophoneEnabled(on).then(() => null),
+  camera: (on) => room.localParticipant.setCameraEnabled(on).then(() => null),
+  share: (on) => room.localParticipant.setScreenShareEnabled(on).then(() => null),
+  chat: (text) => room.localParticipant.sendChatMessage(text).then(() => null),
+  data: ({ text, reliable = true, to = [], topic }) =>
+    room.localParticipant.publishData(new TextEncoder().encode(text), { reliable, destinationIdentities: to, topic }),
+  text: (text) => room.localParticipant.sendText(text, { topic: 'test' }).then(() => null),
+  bytes: async ({ size, name }) => {
+    const writer = await room.localParticipant.streamBytes({ topic: 'test', name, totalSize: size });
+    await writer.write(new Uint8Array(size));
+    await writer.close();
+  },
+  rpc: ({ to, payload }) =>
+    room.localParticipant.performRpc({ destinationIdentity: to, method: 'echo', payload, responseTimeout: 8000 }),
+  attributes: (attributes) => room.localParticipant.setAttributes(attributes).then(() => null),
+  subscribe: ({ from, source, on }) => {
+    for (const publication of room.remoteParticipants.get(from).trackPublications.values()) {
+      if (publication.source === source) publication.setSubscribed(on);
+    }
+  },
+  quality: ({ from, source, quality }) => {
+    for (const publication of room.remoteParticipants.get(from).trackPublications.values()) {
+      if (publication.source === source) publication.setVideoQuality(quality);
+    }
+  },
+  simulate: (scenario) => room.simulateScenario(scenario),
+};

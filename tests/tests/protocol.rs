@@ -1,0 +1,317 @@
+//! The SFU and two Chromium windows, with LiveKit's own client and without the web app.
+//!
+//! What fails here is the SFU's; what passes here and fails in browser.rs is the web app's.
+
+use std::time::Duration;
+
+use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, entries, fixture, number};
+use serde_json::{Value, json};
+
+/// One peer connection, or one each way.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Single,
+    Dual,
+}
+
+struct Call {
+    browser: Browser,
+    sfu: Sfu,
+    room: &'static str,
+    mode: Mode,
+}
+
+impl Call {
+    async fn start(room: &'static str, mode: Mode, options: SfuOptions) -> anyhow::Result<Self> {
+        let (sfu, browser) = tokio::try_join!(Sfu::start(options), Browser::start())?;
+        Ok(Self { browser, sfu, room, mode })
+    }
+
+    async fn join(&self, identity: &str) -> anyhow::Result<Window> {
+        self.join_with(identity, json!({})).await
+    }
+
+    async fn join_with(&self, identity: &str, more: Value) -> anyhow::Result<Window> {
+        let window = self.browser.protocol_page(identity).await?;
+        let mut argument = json!({
+            "url": self.sfu.url,
+            "token": self.sfu.join_token(identity, self.room),
+            "single": self.mode == Mode::Single,
+        });
+        if let (Some(into), Some(from)) = (argument.as_object_mut(), more.as_object()) {
+            into.extend(from.clone());
+        }
+        window.client("join", argument).await?;
+        Ok(window)
+    }
+
+    async fn two(&self) -> anyhow::Result<(Window, Window)> {
+        tokio::try_join!(self.join("alice"), self.join("bob"))
+    }
+}
+
+async fn two_meet(room: &'static str, mode: Mode, options: SfuOptions) -> Outcome {
+    let _turn = fixture::turn().await;
+    let protocol = if options.tcp_only { "tcp" } else { "udp" };
+    let call = Call::start(room, mode, options).await?;
+    let (alice, bob) = call.two().await?;
+    let (at_alice, at_bob) = tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    for seen in [at_alice, at_bob] {
+        let connections = if mode == Mode::Single { 1.0 } else { 2.0 };
+        assert_eq!(number(&seen, "connections"), connections, "{seen:#}");
+        assert!(entries(&seen["paths"]).count() > 0, "{seen:#}");
+        for path in entries(&seen["paths"]) {
+            assert_eq!(path["protocol"], protocol, "{seen:#}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_meet_over_udp_on_one_connection() -> Outcome {
+    two_meet("udp-single", Mode::Single, SfuOptions::default()).await
+}
+
+#[tokio::test]
+async fn two_meet_over_udp_on_two_connections() -> Outcome {
+    two_meet("udp-dual", Mode::Dual, SfuOptions::default()).await
+}
+
+#[tokio::test]
+async fn two_meet_over_tcp_on_one_connection() -> Outcome {
+    two_meet("tcp-single", Mode::Single, SfuOptions { tcp_only: true, ..SfuOptions::default() }).await
+}
+
+#[tokio::test]
+async fn two_meet_over_tcp_on_two_connections() -> Outcome {
+    two_meet("tcp-dual", Mode::Dual, SfuOptions { tcp_only: true, ..SfuOptions::default() }).await
+}
+
+#[tokio::test]
+async fn three_see_each_other_and_learn_who_leaves() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("three", Mode::Single, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    let carol = call.join("carol").await?;
+    tokio::join!(alice.sees_and_hears(2), carol.sees_and_hears(2));
+
+    bob.client("leave", Value::Null).await?;
+    alice.event("left", |event| event["from"] == "bob").await;
+    carol
+        .until("only alice is left", "() => client.people()", |people| {
+            entries(people).map(|person| &person["identity"]).eq(["alice"])
+        })
+        .await;
+    alice.sees_and_hears(1).await;
+    Ok(())
+}
+
+async fn everything_said_arrives(room: &'static str, mode: Mode) -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start(room, mode, SfuOptions::default()).await?;
+    let quiet = json!({ "publish": false });
+    let (alice, bob) =
+        tokio::try_join!(call.join_with("alice", quiet.clone()), call.join_with("bob", quiet))?;
+    // Who publishes nothing is announced late; what such a one says before that has no sender.
+    for window in [&alice, &bob] {
+        window.until("knows the other", "() => client.people()", |people| entries(people).count() == 1).await;
+    }
+
+    alice.client("chat", json!("hello bob")).await?;
+    bob.event("chat", |event| event["text"] == "hello bob" && event["from"] == "alice").await;
+
+    alice.client("data", json!({ "text": "reliable", "topic": "t" })).await?;
+    bob.event("data", |event| event["text"] == "reliable" && event["topic"] == "t").await;
+    bob.client("data", json!({ "text": "for alice", "to": ["alice"] })).await?;
+    alice.event("data", |event| event["text"] == "for alice" && event["from"] == "bob").await;
+    // Lossy may be lost, so it is repeated until it is not.
+    alice
+        .until(
+            "a lossy packet arrives",
+            "async () => { await client.data({ text: 'lossy', reliable: false, topic: 'l' }); return 1; }",
+            |_| true,
+        )
+        .await;
+    bob.event("data", |event| event["text"] == "lossy").await;
+
+    let long = "long text ".repeat(5_000);
+    alice.client("text", json!(long)).await?;
+    bob.event("text_stream", |event| event["text"] == json!(long)).await;
+    bob.client("bytes", json!({ "size": 300_000, "name": "picture.png" })).await?;
+    alice.event("byte_stream", |event| event["size"] == 300_000 && event["file"] == "picture.png").await;
+
+    let answer = alice.client("rpc", json!({ "to": "bob", "payload": "ping" })).await?;
+    assert_eq!(answer, json!("alice: ping"));
+
+    alice.client("attributes", json!({ "hand": "up" })).await?;
+    bob.event("attributes", |event| event["changed"]["hand"] == "up" && event["from"] == "alice").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn everything_said_arrives_on_one_connection() -> Outcome {
+    everything_said_arrives("said-single", Mode::Single).await
+}
+
+#[tokio::test]
+async fn everything_said_arrives_on_two_connections() -> Outcome {
+    everything_said_arrives("said-dual", Mode::Dual).await
+}
+
+#[tokio::test]
+async fn a_screen_is_shared_and_taken_back() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("screen", Mode::Single, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    bob.sees_and_hears(1).await;
+
+    alice.client("share", json!(true)).await?;
+    bob.event("subscribed", |event| event["source"] == "screen_share").await;
+    bob.until("two pictures decode", "() => aura.media()", |media| {
+        entries(&media["video"]).filter(|video| number(video, "frames") > 5.0).count() == 2
+    })
+    .await;
+
+    alice.client("share", json!(false)).await?;
+    bob.event("unsubscribed", |event| event["source"] == "screen_share").await;
+    bob.sees_and_hears(1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn mute_is_seen_and_undone() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("mute", Mode::Dual, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    bob.sees_and_hears(1).await;
+
+    alice.client("microphone", json!(false)).await?;
+    bob.event("muted", |event| event["source"] == "microphone" && event["from"] == "alice").await;
+    alice.client("camera", json!(false)).await?;
+    bob.event("muted", |event| event["source"] == "camera").await;
+
+    alice.client("microphone", json!(true)).await?;
+    alice.client("camera", json!(true)).await?;
+    bob.event("unmuted", |event| event["source"] == "camera").await;
+    bob.sees_and_hears(1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_track_is_left_and_taken_again() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("subscription", Mode::Single, SfuOptions::default()).await?;
+    let (_alice, bob) = call.two().await?;
+    bob.sees_and_hears(1).await;
+    bob.client("subscribe", json!({ "from": "alice", "source": "camera", "on": false })).await?;
+    bob.event("unsubscribed", |event| event["source"] == "camera").await;
+    bob.client("subscribe", json!({ "from": "alice", "source": "camera", "on": true })).await?;
+    bob.sees_and_hears(1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_smaller_picture_comes_on_request() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("simulcast", Mode::Single, SfuOptions::default()).await?;
+    let (_alice, bob) = call.two().await?;
+    bob.sees_and_hears(1).await;
+    let width =
+        |media: &Value| entries(&media["video"]).map(|video| number(video, "width")).fold(0.0, f64::max);
+
+    bob.client("quality", json!({ "from": "alice", "source": "camera", "quality": 0 })).await?;
+    bob.until("the low layer", "() => aura.media()", |media| (1.0..=320.0).contains(&width(media))).await;
+    bob.client("quality", json!({ "from": "alice", "source": "camera", "quality": 2 })).await?;
+    bob.until("the high layer", "() => aura.media()", |media| width(media) >= 640.0).await;
+    Ok(())
+}
+
+async fn reload_and_come_back(room: &'static str, mode: Mode) -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start(room, mode, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    bob.sees_and_hears(1).await;
+
+    alice.reload().await?;
+    let argument = json!({
+        "url": call.sfu.url,
+        "token": call.sfu.join_token("alice", room),
+        "single": mode == Mode::Single,
+    });
+    alice.client("join", argument).await?;
+    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    bob.until("one alice, no ghost", "() => client.people()", |people| entries(people).count() == 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn reload_and_come_back_on_one_connection() -> Outcome {
+    reload_and_come_back("reload-single", Mode::Single).await
+}
+
+#[tokio::test]
+async fn reload_and_come_back_on_two_connections() -> Outcome {
+    reload_and_come_back("reload-dual", Mode::Dual).await
+}
+
+#[tokio::test]
+async fn the_same_identity_again_ends_the_first() -> Outcome {
+    const DUPLICATE_IDENTITY: u64 = 2;
+    let _turn = fixture::turn().await;
+    let call = Call::start("duplicate", Mode::Single, SfuOptions::default()).await?;
+    let first = call.join("alice").await?;
+    let second = call.join("alice").await?;
+    first.event("disconnected", |event| event["reason"] == DUPLICATE_IDENTITY).await;
+    assert_eq!(second.evaluate("() => client.state()", Value::Null).await?, "connected");
+    Ok(())
+}
+
+/// livekit-client's own fault injection: what it simulates, the server must survive.
+async fn recovers_from(room: &'static str, mode: Mode, scenario: &str) -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start(room, mode, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    alice.client("simulate", json!(scenario)).await?;
+    alice.event("reconnected", |_| true).await;
+    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn resumes_a_lost_signal_on_one_connection() -> Outcome {
+    recovers_from("resume-single", Mode::Single, "resume-reconnect").await
+}
+
+#[tokio::test]
+async fn resumes_a_lost_signal_on_two_connections() -> Outcome {
+    recovers_from("resume-dual", Mode::Dual, "resume-reconnect").await
+}
+
+#[tokio::test]
+async fn reconnects_from_nothing_on_one_connection() -> Outcome {
+    recovers_from("full-single", Mode::Single, "full-reconnect").await
+}
+
+#[tokio::test]
+async fn reconnects_from_nothing_on_two_connections() -> Outcome {
+    recovers_from("full-dual", Mode::Dual, "full-reconnect").await
+}
+
+#[tokio::test]
+async fn a_resume_does_not_interrupt_media() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("gap", Mode::Single, SfuOptions::default()).await?;
+    let (alice, bob) = call.two().await?;
+    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    bob.watch_gaps().await?;
+    alice.client("simulate", json!("resume-reconnect")).await?;
+    alice.event("reconnected", |_| true).await;
+    bob.sees_and_hears(1).await;
+    let (audio, video) = bob.gaps().await?;
+    assert!(
+        audio < Duration::from_secs(2) && video < Duration::from_secs(3),
+        "audio {audio:?}, video {video:?}"
+    );
+    Ok(())
+}
