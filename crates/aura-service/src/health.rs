@@ -154,12 +154,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 async fn health(State(health): State<Health>) -> Response {
     let inner = &health.inner;
     let checks = lock(&inner.last).as_ref().map(|(_, checks)| checks.clone()).unwrap_or_default();
-    let body = Liveness {
-        status: "healthy",
-        version: inner.version,
-        checks,
-        timestamp: inner.clock.unix_ms(),
-    };
+    let body =
+        Liveness { status: "healthy", version: inner.version, checks, timestamp: inner.clock.unix_ms() };
     no_store(axum::Json(body))
 }
 

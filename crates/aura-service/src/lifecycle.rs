@@ -257,7 +257,9 @@ mod tests {
         assert_eq!(life.wait().await, 1);
 
         let life = Lifecycle::new(Duration::from_secs(5));
-        life.spawn_critical("server", async { if life_is_short() { panic!("a bug") } else { Ok::<_, String>(()) } });
+        life.spawn_critical("server", async {
+            if life_is_short() { panic!("a bug") } else { Ok::<_, String>(()) }
+        });
         assert_eq!(life.wait().await, 1);
     }
 

@@ -63,8 +63,7 @@ fn a_foreign_sdk_token_verifies() {
 
 #[test]
 fn a_minute_of_clock_difference_is_forgiven_and_no_more() {
-    let token =
-        AccessToken::new("a").ttl(Duration::minutes(1)).sign("APIkey", &SECRET.into(), NOW).unwrap();
+    let token = AccessToken::new("a").ttl(Duration::minutes(1)).sign("APIkey", &SECRET.into(), NOW).unwrap();
     for (offset_s, ok) in [(-61, false), (-60, true), (0, true), (119, true), (120, false)] {
         let verdict = keys().verify(&token, NOW + Duration::seconds(offset_s));
         assert_eq!(verdict.is_ok(), ok, "{offset_s} s");

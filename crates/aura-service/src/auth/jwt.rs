@@ -105,11 +105,7 @@ impl KeySet {
         sign(&header, claims, &key.secret)
     }
 
-    pub(super) fn verify<T: DeserializeOwned>(
-        &self,
-        token: &str,
-        max_bytes: usize,
-    ) -> Result<T, TokenError> {
+    pub(super) fn verify<T: DeserializeOwned>(&self, token: &str, max_bytes: usize) -> Result<T, TokenError> {
         let header = read_header(token, max_bytes)?;
         let mut found = Err(TokenError::UnknownKey);
         for key in self.0.iter().filter(|key| key.kid == header.kid) {

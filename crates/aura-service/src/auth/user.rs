@@ -171,7 +171,11 @@ mod tests {
             ("no expiry", sign(json!({"exp": null})), TokenError::Malformed),
             ("far expiry", sign(json!({"exp": i64::MAX})), TokenError::LivesTooLong),
             ("expiry as text", sign(json!({"exp": "tomorrow"})), TokenError::Malformed),
-            ("issued in the future", sign(json!({"iat": NOW.unix_timestamp() + 600})), TokenError::NotYetValid),
+            (
+                "issued in the future",
+                sign(json!({"iat": NOW.unix_timestamp() + 600})),
+                TokenError::NotYetValid,
+            ),
             ("oversized", sign(json!({"sub": "x".repeat(8_000)})), TokenError::TooLong),
             ("empty", String::new(), TokenError::Malformed),
             ("dots", "...".to_owned(), TokenError::Malformed),

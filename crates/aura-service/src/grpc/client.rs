@@ -72,12 +72,7 @@ pub struct Client {
 impl Client {
     /// A channel from `service` (this process) to `url`.
     #[must_use]
-    pub fn new(
-        service: &'static str,
-        url: impl Into<String>,
-        keys: ServiceKeys,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn new(service: &'static str, url: impl Into<String>, keys: ServiceKeys, clock: SharedClock) -> Self {
         Self {
             service,
             url: url.into(),

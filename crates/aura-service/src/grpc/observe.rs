@@ -84,12 +84,7 @@ where
     }
 }
 
-fn record(
-    span: &tracing::Span,
-    method: &str,
-    response: &http::Response<Body>,
-    elapsed: std::time::Duration,
-) {
+fn record(span: &tracing::Span, method: &str, response: &http::Response<Body>, elapsed: std::time::Duration) {
     let code = header_code(response.headers()).unwrap_or(Code::Ok);
     // Paths nobody serves are the caller's text and must not become labels.
     let method = if code == Code::Unimplemented { "unknown" } else { method };

@@ -100,4 +100,3 @@ fn is_retryable(failure: &Failure) -> bool {
         Failure::Error(error) => !error.is::<BreakerOpen>(),
     }
 }
-

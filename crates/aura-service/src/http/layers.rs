@@ -39,9 +39,7 @@ pub fn limits<S: Clone + Send + Sync + 'static>(router: Router<S>, limits: Limit
 async fn time_out(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            ServiceError::new(ErrorCode::DeadlineExceeded, "the request took too long").into_response()
-        }
+        Err(_) => ServiceError::new(ErrorCode::DeadlineExceeded, "the request took too long").into_response(),
     }
 }
 

@@ -45,10 +45,8 @@ pub(super) async fn observe(service: &'static str, request: Request, next: Next)
     let active = ActiveRequest::begin();
     let started = SystemClock.monotonic();
     let id = scope.header_value();
-    let mut response = scope
-        .run(async { name_bare_refusal(next.run(request).await) })
-        .instrument(span.clone())
-        .await;
+    let mut response =
+        scope.run(async { name_bare_refusal(next.run(request).await) }).instrument(span.clone()).await;
     let seconds = started.elapsed().as_secs_f64();
     drop(active);
 

@@ -27,11 +27,7 @@ pub struct BreakerConfig {
 impl Default for BreakerConfig {
     /// Peers are expected back within seconds of their return, so the longest pause is two.
     fn default() -> Self {
-        Self {
-            failures: 5,
-            open_for: Duration::from_millis(250),
-            max_open_for: Duration::from_secs(2),
-        }
+        Self { failures: 5, open_for: Duration::from_millis(250), max_open_for: Duration::from_secs(2) }
     }
 }
 
@@ -55,10 +51,18 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant, open_for: Duration },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        open_for: Duration,
+    },
     /// The trial call may itself be lost (a dropped future), so it has a deadline of its own.
-    HalfOpen { trial_until: Instant, open_for: Duration },
+    HalfOpen {
+        trial_until: Instant,
+        open_for: Duration,
+    },
 }
 
 /// How long a trial call may take before another is let through.
@@ -233,11 +237,7 @@ mod tests {
     use aura_types::{Clock as _, SystemClock};
 
     fn config() -> BreakerConfig {
-        BreakerConfig {
-            failures: 3,
-            open_for: Duration::from_secs(1),
-            max_open_for: Duration::from_secs(3),
-        }
+        BreakerConfig { failures: 3, open_for: Duration::from_secs(1), max_open_for: Duration::from_secs(3) }
     }
 
     #[test]

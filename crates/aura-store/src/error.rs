@@ -1,0 +1,193 @@
+//! What storage can answer, sorted by what the caller can do about it.
+
+use aura_types::{Coded, ErrorCode};
+use sqlx::error::DatabaseError;
+
+/// An error of Postgres or Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The server is away, starting, or has no connection to spare; the same call may succeed later.
+    #[error("storage is not available")]
+    Unavailable(#[source] Source),
+    /// The statement took longer than it may.
+    #[error("storage took too long")]
+    TimedOut(#[source] Source),
+    /// A unique constraint refused the row.
+    #[error("already exists ({constraint})")]
+    AlreadyExists {
+        /// The constraint's name: map it to the field it stands for.
+        constraint: String,
+    },
+    /// No row, or none that the tenant may see.
+    #[error("no such row")]
+    NotFound,
+    /// A foreign key refused the row: what it points to is gone, or what points to it is not.
+    #[error("a related row is missing or in use ({constraint})")]
+    ForeignKey {
+        /// The constraint's name.
+        constraint: String,
+    },
+    /// A check, not-null or length constraint refused the value.
+    #[error("a value is not acceptable ({constraint})")]
+    Check {
+        /// The constraint's or column's name.
+        constraint: String,
+    },
+    /// The role or a row policy forbids it. Seen in production this is a bug of ours.
+    #[error("the database forbids this")]
+    PermissionDenied(#[source] Source),
+    /// A concurrent transaction won; running the whole transaction again may succeed.
+    #[error("a concurrent change got in the way")]
+    Conflict(#[source] Source),
+    /// The login ends up as a role that row policies do not bind. Start-up must refuse it.
+    #[error("role {role} is superuser or bypasses row security; use a plain role")]
+    PrivilegedRole {
+        /// The role.
+        role: String,
+    },
+    /// Options that cannot be used: a malformed URL or role name.
+    #[error("storage options: {0}")]
+    Options(String),
+    /// Migrations could not be applied.
+    #[error("migrations of {service} failed")]
+    Migration {
+        /// Whose.
+        service: &'static str,
+        /// Why.
+        #[source]
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+    /// Anything else: a bug in a query, a value that does not decode.
+    #[error("storage failed")]
+    Internal(#[source] Source),
+}
+
+// Spelled out in the documentation: an alias of a public type.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// The constraint that refused, if one did.
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::AlreadyExists { constraint }
+            | Self::ForeignKey { constraint }
+            | Self::Check { constraint } => Some(constraint),
+            _ => None,
+        }
+    }
+
+    /// Whether running the whole transaction again may succeed at once.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
+
+    /// Whether the server is away.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl Coded for StoreError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unavailable(_) | Self::Conflict(_) => ErrorCode::Unavailable,
+            Self::TimedOut(_) => ErrorCode::DeadlineExceeded,
+            Self::AlreadyExists { .. } => ErrorCode::AlreadyExists,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::ForeignKey { .. } => ErrorCode::FailedPrecondition,
+            Self::Check { .. } => ErrorCode::InvalidArgument,
+            Self::PermissionDenied(_) => ErrorCode::PermissionDenied,
+            Self::PrivilegedRole { .. } | Self::Options(_) | Self::Migration { .. } | Self::Internal(_) => {
+                ErrorCode::Internal
+            }
+        }
+    }
+
+    fn safe_message(&self) -> String {
+        match self.code() {
+            ErrorCode::Unavailable => "temporarily not available; try again",
+            ErrorCode::DeadlineExceeded => "the request took too long",
+            ErrorCode::AlreadyExists => "already exists",
+            ErrorCode::NotFound => "not found",
+            ErrorCode::FailedPrecondition => "something this refers to is missing or in use",
+            ErrorCode::InvalidArgument => "a value is not acceptable",
+            ErrorCode::PermissionDenied => "not allowed",
+            _ => "something went wrong on our side",
+        }
+        .to_owned()
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::RowNotFound => Self::NotFound,
+            sqlx::Error::Database(ref database) => match classify(&**database) {
+                Some(known) => known,
+                None => Self::from_sqlstate(error),
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Self::Unavailable(error.into()),
+            _ => Self::Internal(error.into()),
+        }
+    }
+}
+
+/// Constraint violations, which carry a name instead of a cause.
+fn classify(error: &dyn DatabaseError) -> Option<StoreError> {
+    let code = error.code()?;
+    let postgres = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+    let constraint = || {
+        postgres
+            .and_then(|error| error.constraint().or_else(|| error.column()))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    match &*code {
+        "23505" => Some(StoreError::AlreadyExists { constraint: constraint() }),
+        "23503" => Some(StoreError::ForeignKey { constraint: constraint() }),
+        // check, not null, exclusion, value too long, number out of range
+        "23514" | "23502" | "23P01" | "22001" | "22003" => {
+            Some(StoreError::Check { constraint: constraint() })
+        }
+        _ => None,
+    }
+}
+
+impl StoreError {
+    fn from_sqlstate(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let source: Source = error.into();
+        match (code.get(..2).unwrap_or_default(), code.as_str()) {
+            (_, "57014" | "55P03" | "25P03" | "25P04") => Self::TimedOut(source),
+            // connection trouble, no resources, operator intervention (restart), system error
+            ("08" | "53" | "57" | "58", _) => Self::Unavailable(source),
+            (_, "42501") => Self::PermissionDenied(source),
+            (_, "40001" | "40P01") => Self::Conflict(source),
+            _ => Self::Internal(source),
+        }
+    }
+}
+
+impl From<::redis::RedisError> for StoreError {
+    fn from(error: ::redis::RedisError) -> Self {
+        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+impl From<deadpool_redis::PoolError> for StoreError {
+    fn from(error: deadpool_redis::PoolError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
