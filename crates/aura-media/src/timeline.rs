@@ -1,0 +1,62 @@
+//! Mapping a publisher's wall clock to ours, so that its audio and video keep their distance at every receiver.
+
+use std::time::{Duration, Instant};
+
+/// One publisher's clock, learnt from its sender reports (RFC 3550 §6.4.1) and shared by all its streams.
+#[derive(Debug, Clone, Default)]
+pub struct PublisherClock {
+    /// A publisher NTP time and our instant for it.
+    anchor: Option<(Duration, Instant)>,
+}
+
+/// A sender report of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct SenderReport {
+    /// Publisher's NTP time, since any fixed epoch.
+    pub ntp: Duration,
+    /// RTP timestamp of that same moment.
+    pub rtp_timestamp: u32,
+}
+
+impl PublisherClock {
+    /// Learns from a report received at `received_at`. Only the first one sets the anchor: the distance between
+    /// streams must not move, while a constant error in absolute time harms nobody.
+    pub fn observe(&mut self, received_at: Instant, ntp: Duration) {
+        self.anchor.get_or_insert((ntp, received_at));
+    }
+
+    /// Our instant of a packet with `timestamp`, given the stream's latest report; `None` before the first.
+    #[must_use]
+    pub fn instant_of(&self, report: SenderReport, timestamp: u32, clock_rate: u32) -> Option<Instant> {
+        let (anchor_ntp, anchor_instant) = self.anchor?;
+        let ticks = i64::from(timestamp.wrapping_sub(report.rtp_timestamp).cast_signed());
+        let media = seconds(ticks.unsigned_abs(), clock_rate);
+        let report_instant = if report.ntp >= anchor_ntp {
+            anchor_instant.checked_add(report.ntp - anchor_ntp)?
+        } else {
+            anchor_instant.checked_sub(anchor_ntp - report.ntp)?
+        };
+        if ticks >= 0 { report_instant.checked_add(media) } else { report_instant.checked_sub(media) }
+    }
+}
+
+fn seconds(ticks: u64, clock_rate: u32) -> Duration {
+    Duration::from_nanos(ticks.saturating_mul(1_000_000_000) / u64::from(clock_rate.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_streams_of_one_publisher_agree_on_a_moment() {
+        let start = Instant::now();
+        let mut clock = PublisherClock::default();
+        clock.observe(start, Duration::from_secs(100));
+        let audio = SenderReport { ntp: Duration::from_secs(100), rtp_timestamp: 0 };
+        let video = SenderReport { ntp: Duration::from_millis(100_500), rtp_timestamp: u32::MAX };
+        let at_one_second = start + Duration::from_secs(1);
+        assert_eq!(clock.instant_of(audio, 48_000, 48_000), Some(at_one_second));
+        assert_eq!(clock.instant_of(video, 44_999, 90_000), Some(at_one_second), "across the wrap");
+    }
+}

@@ -1,0 +1,204 @@
+//! One signalling connection: frames in and out, keepalive, token refresh, and how it ends.
+
+use std::time::Duration;
+
+use aura_service::auth::access_token::{AccessToken, Claims, VideoGrants};
+use aura_types::{ParticipantSid, Quota, TokenBuckets};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use futures_util::{SinkExt as _, StreamExt as _};
+use livekit_protocol as proto;
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at};
+
+use super::ApiState;
+use super::join::Admission;
+use crate::engine::track::source_name;
+use crate::shard::command::{Command, Outbound, SignalSession, TokenFacts};
+
+/// Messages that may wait for a client; one that does not read them is cut off.
+const OUTBOUND_QUEUE: usize = 1_024;
+const PING_EVERY: Duration = Duration::from_secs(10);
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// Nothing at all from a client for this long (it pings every 5 s): the connection is dead.
+const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+/// What a client may send. An honest one stays under ten a second, with a burst at join.
+const MESSAGES: Quota = Quota { burst: 1_000, refill_per_s: 100.0 };
+
+/// Serves a connection until either side ends it.
+pub(crate) async fn run(state: ApiState, admission: Admission, socket: WebSocket) {
+    let room = admission.room.clone();
+    let claims = admission.claims.clone();
+    let (outbound, queue) = mpsc::channel(OUTBOUND_QUEUE);
+    let shard = state.node.shard_of(&room).clone();
+    let joined = shard
+        .ask(|reply| {
+            let Admission { room, joiner, extras, resume, configuration, .. } = admission;
+            match resume.and_then(|sid| sid.parse::<ParticipantSid>().ok()) {
+                Some(participant) => Command::Resume {
+                    room,
+                    participant,
+                    identity: joiner.identity,
+                    extras: Box::new(extras),
+                    outbound,
+                    reply,
+                },
+                None => Command::Join {
+                    room,
+                    configuration,
+                    joiner: Box::new(joiner),
+                    extras: Box::new(extras),
+                    outbound,
+                    reply,
+                },
+            }
+        })
+        .await;
+    let session = joined.ok().and_then(Result::ok);
+    let mut connection = Connection { state, room, claims, session, json: false, facts: None };
+    connection.serve(socket, queue).await;
+    if let Some(session) = connection.session {
+        let _ = shard.send(Command::SignalClosed { room: connection.room, session }).await;
+    }
+}
+
+struct Connection {
+    state: ApiState,
+    room: String,
+    claims: Claims,
+    /// `None` when the join was refused: the refusal is in the queue.
+    session: Option<SignalSession>,
+    /// The client last spoke JSON; answer alike.
+    json: bool,
+    facts: Option<Box<TokenFacts>>,
+}
+
+/// How a connection ends.
+enum End {
+    Closed,
+    Close(CloseFrame),
+}
+
+impl Connection {
+    fn instant(&self) -> Instant {
+        Instant::from_std(self.state.clock.monotonic())
+    }
+
+    async fn serve(&mut self, socket: WebSocket, mut queue: mpsc::Receiver<Outbound>) {
+        let (mut sink, mut stream) = socket.split();
+        let start = self.instant();
+        let mut ping = interval_at(start + PING_EVERY, PING_EVERY);
+        let mut refresh = interval_at(start + REFRESH_EVERY, REFRESH_EVERY);
+        let mut messages = TokenBuckets::new(1);
+        let silence = tokio::time::sleep(SILENCE_LIMIT);
+        tokio::pin!(silence);
+        let hard = self.state.lifecycle.hard();
+        let end = loop {
+            tokio::select! {
+                out = queue.recv() => {
+                    let message = match out {
+                        Some(Outbound::Message(message)) => Some(*message),
+                        Some(Outbound::Token(facts)) => {
+                            self.facts = Some(facts);
+                            self.refreshed_token()
+                        }
+                        Some(Outbound::Close) | None => break End::Close(close(close_code::NORMAL, "")),
+                    };
+                    if let Some(message) = message && sink.send(self.encode(message)).await.is_err() {
+                        break End::Closed;
+                    }
+                }
+                received = stream.next() => {
+                    silence.as_mut().reset(self.instant() + SILENCE_LIMIT);
+                    let Some(Ok(received)) = received else { break End::Closed };
+                    if !messages.take("", MESSAGES, self.state.clock.monotonic()).allowed {
+                        break End::Close(close(close_code::POLICY, "too many messages"));
+                    }
+                    match self.receive(received).await {
+                        Ok(()) => {}
+                        Err(end) => break end,
+                    }
+                }
+                _ = ping.tick() => {
+                    if sink.send(Message::Ping(Default::default())).await.is_err() {
+                        break End::Closed;
+                    }
+                }
+                _ = refresh.tick() => {
+                    if let Some(message) = self.refreshed_token()
+                        && sink.send(self.encode(message)).await.is_err()
+                    {
+                        break End::Closed;
+                    }
+                }
+                () = &mut silence => break End::Close(close(close_code::POLICY, "no messages for too long")),
+                () = hard.cancelled() => break End::Close(close(close_code::AWAY, "node is shutting down")),
+            }
+        };
+        if let End::Close(frame) = end {
+            let _ = sink.send(Message::Close(Some(frame))).await;
+        }
+    }
+
+    async fn receive(&mut self, received: Message) -> Result<(), End> {
+        let request = match received {
+            Message::Binary(bytes) => {
+                self.json = false;
+                proto::SignalRequest::decode(bytes).ok()
+            }
+            Message::Text(text) => {
+                self.json = true;
+                serde_json::from_str::<proto::SignalRequest>(&text).ok()
+            }
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Closed),
+        };
+        let Some(request) = request else {
+            return Err(End::Close(close(close_code::INVALID, "not a SignalRequest")));
+        };
+        // An unknown message type decodes to none: newer clients may send what we do not know.
+        if let (Some(message), Some(session)) = (request.message, self.session.clone()) {
+            let command = Command::Signal { room: self.room.clone(), session, message: Box::new(message) };
+            let shard = self.state.node.shard_of(&self.room);
+            shard.send(command).await.map_err(|_| End::Close(close(close_code::AWAY, "node is shutting down")))?;
+        }
+        Ok(())
+    }
+
+    fn encode(&self, message: proto::signal_response::Message) -> Message {
+        let response = proto::SignalResponse { message: Some(message) };
+        match self.json.then(|| serde_json::to_string(&response)) {
+            Some(Ok(text)) => Message::Text(text.into()),
+            _ => Message::Binary(response.encode_to_vec().into()),
+        }
+    }
+
+    /// A token that says what is true now, good for as long as the original was.
+    fn refreshed_token(&self) -> Option<proto::signal_response::Message> {
+        let facts = self.facts.as_ref()?;
+        let (key, secret) = self.state.keys.first()?;
+        let permission = &facts.permission;
+        let video = VideoGrants {
+            can_publish: Some(permission.can_publish),
+            can_subscribe: Some(permission.can_subscribe),
+            can_publish_data: Some(permission.can_publish_data),
+            can_publish_sources: permission.can_publish_sources.iter().map(|s| source_name(*s).to_owned()).collect(),
+            can_update_own_metadata: Some(permission.can_update_metadata),
+            hidden: permission.hidden,
+            ..self.claims.video.clone()
+        };
+        let token = AccessToken::new(self.claims.identity.clone())
+            .name(facts.name.clone())
+            .metadata(facts.metadata.clone())
+            .attributes(facts.attributes.iter().cloned())
+            .kind(self.claims.kind)
+            .video(video)
+            .sign(key, secret, self.state.clock.now())
+            .ok()?;
+        Some(proto::signal_response::Message::RefreshToken(token))
+    }
+}
+
+fn close(code: u16, reason: &'static str) -> CloseFrame {
+    CloseFrame { code, reason: reason.into() }
+}

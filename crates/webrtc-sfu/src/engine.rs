@@ -1,0 +1,106 @@
+//! What a room *is*: who is in it, what they publish, who receives what, and what everyone is told.
+//!
+//! Pure: every call takes the moment it happens at and values, and leaves its effects in a queue of [`Output`]s that
+//! the shard carries out. The vocabulary is LiveKit's own messages (ADR 1). Nothing here knows a socket, a clock, SDP
+//! or the WebRTC stack.
+
+pub(crate) mod admin;
+pub(crate) mod data;
+pub(crate) mod feedback;
+pub(crate) mod forward;
+pub(crate) mod metadata;
+pub(crate) mod participant;
+pub(crate) mod publish;
+pub(crate) mod room;
+pub(crate) mod subscribe;
+#[cfg(test)]
+mod tests;
+pub(crate) mod track;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aura_media::layer::Layer;
+use aura_types::{ParticipantSid, TrackSid};
+use livekit_protocol as proto;
+
+/// When something happens: monotonic for timers, Unix milliseconds for people.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: Instant,
+    pub(crate) unix_ms: i64,
+}
+
+/// What the shard must do for the room, in order.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send a signalling message to one participant.
+    Signal { to: ParticipantSid, message: Box<proto::signal_response::Message> },
+    /// What the participant's refreshed access token must say.
+    TokenChanged { of: ParticipantSid },
+    /// Give the track a section in the subscriber's connection and start forwarding.
+    Subscribe { subscriber: ParticipantSid, publisher: ParticipantSid, track: TrackSid },
+    /// Stop forwarding and free the section.
+    Unsubscribe { subscriber: ParticipantSid, track: TrackSid },
+    /// Forward this track at most at this layer, or not at all (`None`).
+    Prefer { subscriber: ParticipantSid, track: TrackSid, layer: Option<Layer> },
+    /// While closed, nothing of the track is forwarded, whatever the publisher sends.
+    Gate { track: TrackSid, open: bool },
+    /// The track is gone: forget everything about it.
+    TrackGone { track: TrackSid },
+    /// Send a data packet.
+    Data { to: ParticipantSid, channel: DataChannel, payload: Arc<[u8]> },
+    /// Close the signalling connection; media may still be resumed.
+    CloseSignal { participant: ParticipantSid },
+    /// Close the participant's connections once everything above has been sent.
+    Close { participant: ParticipantSid },
+    /// Tell the other services.
+    Event(RoomEvent),
+}
+
+/// The two channels user data travels on, and the one for data tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DataChannel {
+    Reliable,
+    Lossy,
+}
+
+/// Facts other services learn by Redis.
+#[derive(Debug, Clone)]
+pub(crate) enum RoomEvent {
+    Created { room: RoomFacts },
+    ParticipantJoined { room: RoomFacts, participant: ParticipantFacts },
+    ParticipantLeft { room: RoomFacts, participant: ParticipantFacts, reason: &'static str },
+    Ended { room: RoomFacts, duration_ms: i64 },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RoomFacts {
+    pub(crate) sid: String,
+    pub(crate) name: String,
+    pub(crate) created_at_ms: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ParticipantFacts {
+    pub(crate) sid: String,
+    pub(crate) identity: String,
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+}
+
+/// Sizes a client may not exceed.
+pub(crate) mod limit {
+    /// Identity, room and participant names, in bytes.
+    pub(crate) const NAME_BYTES: usize = 256;
+    pub(crate) const METADATA_BYTES: usize = 512 * 1024;
+    pub(crate) const ATTRIBUTES_BYTES: usize = 64 * 1024;
+    /// Tracks announced by `add_track` whose media has not come.
+    pub(crate) const PENDING_TRACKS: usize = 20;
+    /// Published tracks of one participant.
+    pub(crate) const TRACKS: usize = 32;
+    /// One data packet.
+    pub(crate) const DATA_BYTES: usize = 64_000;
+    /// Track ids in one request.
+    pub(crate) const TRACKS_PER_REQUEST: usize = 1_000;
+}

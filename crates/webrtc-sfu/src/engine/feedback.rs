@@ -1,0 +1,143 @@
+//! What the room tells participants periodically: speakers, connection quality, and which layers anyone watches.
+
+use std::collections::BTreeMap;
+
+use aura_media::MediaKind;
+use aura_media::layer::Layer;
+use aura_types::{ParticipantSid, TrackSid};
+use livekit_protocol as proto;
+use proto::signal_response::Message;
+
+use super::room::Room;
+
+/// How well a participant's uplink did in the last window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Uplink {
+    pub(crate) loss_percent: f32,
+    /// It publishes unmuted media, but nothing came.
+    pub(crate) silent: bool,
+}
+
+impl Room {
+    /// Levels (0 to 1) of everyone who speaks now. Changes are told to everyone.
+    pub(crate) fn update_speakers(&mut self, levels: &BTreeMap<ParticipantSid, f32>) {
+        let mut changed = Vec::new();
+        for (sid, participant) in &self.participants {
+            let level = levels.get(sid).copied().unwrap_or(0.0);
+            let before = self.speakers.get(sid).copied().unwrap_or(0.0);
+            if !participant.is_hidden() && (level - before).abs() > f32::EPSILON {
+                changed.push(proto::SpeakerInfo { sid: sid.to_string(), level, active: level > 0.0 });
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        self.speakers = levels.iter().filter(|(_, level)| **level > 0.0).map(|(s, l)| (s.clone(), *l)).collect();
+        let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers: changed });
+        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
+            self.signal(&sid, message.clone());
+        }
+    }
+
+    /// Scores every uplink and tells those whom it concerns about changes.
+    pub(crate) fn update_quality(&mut self, uplinks: &BTreeMap<ParticipantSid, Uplink>) {
+        let mut changed = Vec::new();
+        for (sid, participant) in &mut self.participants {
+            let (quality, score) = uplinks.get(sid).map_or((proto::ConnectionQuality::Excellent, 5.0), score);
+            if participant.quality != Some(quality) {
+                participant.quality = Some(quality);
+                changed.push((
+                    sid.clone(),
+                    proto::ConnectionQualityInfo {
+                        participant_sid: sid.to_string(),
+                        quality: quality as i32,
+                        score,
+                    },
+                ));
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        let watchers: Vec<_> = self
+            .participants
+            .values()
+            .map(|me| {
+                let updates = changed
+                    .iter()
+                    .filter(|(sid, _)| *sid == me.sid || me.subscribed.values().any(|owner| owner == sid))
+                    .map(|(_, info)| info.clone())
+                    .collect::<Vec<_>>();
+                (me.sid.clone(), updates)
+            })
+            .filter(|(_, updates)| !updates.is_empty())
+            .collect();
+        for (sid, updates) in watchers {
+            self.signal(&sid, Message::ConnectionQuality(proto::ConnectionQualityUpdate { updates }));
+        }
+    }
+
+    /// Dynacast: tells the publisher which layers of a video anyone watches, when that changed.
+    pub(crate) fn update_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        let wanted = self
+            .participants
+            .keys()
+            .filter_map(|subscriber| self.preferred_layer(subscriber, track))
+            .max();
+        let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str())) else {
+            return;
+        };
+        if found.kind() == MediaKind::Audio {
+            return;
+        }
+        let enabled = Layer::ALL.map(|layer| wanted.is_some_and(|highest| layer <= highest));
+        if found.announced_qualities == Some(enabled) {
+            return;
+        }
+        found.announced_qualities = Some(enabled);
+        let qualities: Vec<_> = Layer::ALL
+            .into_iter()
+            .zip([proto::VideoQuality::Low, proto::VideoQuality::Medium, proto::VideoQuality::High])
+            .map(|(layer, quality)| proto::SubscribedQuality {
+                quality: quality as i32,
+                enabled: enabled[layer.index()],
+            })
+            .collect();
+        let update = proto::SubscribedQualityUpdate {
+            track_sid: track.to_string(),
+            subscribed_codecs: vec![proto::SubscribedCodec {
+                codec: found.codec_name().into(),
+                qualities: qualities.clone(),
+            }],
+            // Clients older than codec lists read the flat one.
+            subscribed_qualities: qualities,
+        };
+        self.signal(publisher, Message::SubscribedQualityUpdate(update));
+    }
+
+    /// Re-evaluates every video track; called some seconds after things settled, so that layers are switched off late.
+    pub(crate) fn update_all_subscribed_qualities(&mut self) {
+        let tracks: Vec<_> = self
+            .participants
+            .values()
+            .flat_map(|owner| owner.tracks.iter().map(|track| (owner.sid.clone(), track.sid.clone())))
+            .collect();
+        for (publisher, track) in tracks {
+            self.update_subscribed_quality(&publisher, &track);
+        }
+    }
+}
+
+/// Loss to a quality and a mean-opinion-like score between 1 and 5.
+fn score(uplink: &Uplink) -> (proto::ConnectionQuality, f32) {
+    use proto::ConnectionQuality::{Excellent, Good, Lost, Poor};
+    if uplink.silent {
+        return (Lost, 1.0);
+    }
+    let score = (5.0 - uplink.loss_percent * 0.15).clamp(1.5, 5.0);
+    match uplink.loss_percent {
+        loss if loss < 2.0 => (Excellent, score),
+        loss if loss < 6.0 => (Good, score),
+        _ => (Poor, score),
+    }
+}

@@ -1,0 +1,213 @@
+//! One participant: identity, rights, what it publishes and what it wants to receive.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use aura_media::layer::Layer;
+use aura_types::{ParticipantSid, TrackSid};
+use livekit_protocol as proto;
+
+use super::ParticipantFacts;
+use super::track::{PendingTrack, Track};
+
+/// How the participant's media connections are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionMode {
+    /// One connection; the client always offers (`/rtc/v1`).
+    Single,
+    /// A publisher connection the client offers and a subscriber connection the server offers (`/rtc`).
+    Dual,
+}
+
+/// What a valid token and join request say.
+#[derive(Debug, Clone)]
+pub(crate) struct Joiner {
+    pub(crate) identity: String,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) attributes: HashMap<String, String>,
+    pub(crate) kind: proto::participant_info::Kind,
+    pub(crate) permission: proto::ParticipantPermission,
+    pub(crate) client: proto::ClientInfo,
+    pub(crate) mode: ConnectionMode,
+    pub(crate) auto_subscribe: bool,
+}
+
+/// What a subscriber asked of one track with `track_setting`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrackSetting {
+    pub(crate) disabled: bool,
+    /// Tallest layer wanted by quality.
+    pub(crate) quality: Layer,
+    /// Height of the tile in pixels; 0 = decided by `quality`.
+    pub(crate) height: u32,
+}
+
+impl Default for TrackSetting {
+    fn default() -> Self {
+        Self { disabled: false, quality: Layer::High, height: 0 }
+    }
+}
+
+/// One participant of a room.
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) sid: ParticipantSid,
+    pub(crate) identity: String,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) kind: proto::participant_info::Kind,
+    pub(crate) permission: proto::ParticipantPermission,
+    pub(crate) client: proto::ClientInfo,
+    pub(crate) mode: ConnectionMode,
+    pub(crate) auto_subscribe: bool,
+    pub(crate) state: proto::participant_info::State,
+    pub(crate) joined_at: Instant,
+    pub(crate) joined_at_ms: i64,
+    pub(crate) version: u32,
+    pub(crate) pending: Vec<PendingTrack>,
+    pub(crate) tracks: Vec<Track>,
+    /// Who may subscribe to what of ours; `None` = everyone to everything.
+    pub(crate) subscription_rules: Option<proto::SubscriptionPermission>,
+    /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
+    pub(crate) choices: HashMap<TrackSid, bool>,
+    pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,
+    pub(crate) settings: HashMap<TrackSid, TrackSetting>,
+    pub(crate) last_reliable_sequence: u32,
+    pub(crate) recent_nonces: std::collections::VecDeque<Vec<u8>>,
+    pub(crate) quality: Option<proto::ConnectionQuality>,
+    /// When the signalling channel was lost; `None` while it is there.
+    pub(crate) signal_lost_at: Option<Instant>,
+}
+
+impl Participant {
+    pub(crate) fn new(joiner: Joiner, now: super::Moment) -> Self {
+        Self {
+            sid: ParticipantSid::generate(),
+            identity: joiner.identity,
+            name: joiner.name,
+            metadata: joiner.metadata,
+            attributes: joiner.attributes.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+            kind: joiner.kind,
+            permission: joiner.permission,
+            client: joiner.client,
+            mode: joiner.mode,
+            auto_subscribe: joiner.auto_subscribe,
+            state: proto::participant_info::State::Joined,
+            joined_at: now.at,
+            joined_at_ms: now.unix_ms,
+            version: 0,
+            pending: Vec::new(),
+            tracks: Vec::new(),
+            subscription_rules: None,
+            choices: HashMap::new(),
+            subscribed: HashMap::new(),
+            settings: HashMap::new(),
+            last_reliable_sequence: 0,
+            recent_nonces: std::collections::VecDeque::new(),
+            quality: None,
+            signal_lost_at: None,
+        }
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.permission.hidden
+    }
+
+    /// Counts towards emptiness and limits: not agents, recorders or hidden observers.
+    pub(crate) fn is_guest_of_honour(&self) -> bool {
+        use proto::participant_info::Kind;
+        !matches!(self.kind, Kind::Agent | Kind::Egress)
+    }
+
+    pub(crate) fn track(&self, sid: &str) -> Option<&Track> {
+        self.tracks.iter().find(|track| track.sid.as_str() == sid)
+    }
+
+    pub(crate) fn track_mut(&mut self, sid: &str) -> Option<&mut Track> {
+        self.tracks.iter_mut().find(|track| track.sid.as_str() == sid)
+    }
+
+    /// Opus parameters the publisher of `cid` should use (livekit-protocol §4 "Audio").
+    pub(crate) fn opus_parameters(&self, cid: &str) -> Vec<&'static str> {
+        let pending = self.pending.iter().find(|pending| pending.answers_to(cid)).map(|pending| &pending.info);
+        let info = pending.or_else(|| self.tracks.iter().find(|track| track.cid == cid).map(|track| &track.info));
+        let mut parameters = Vec::new();
+        if !info.is_some_and(|info| info.disable_dtx) {
+            parameters.push("usedtx=1");
+        }
+        if info.is_some_and(|info| info.stereo) {
+            parameters.extend(["stereo=1", "maxaveragebitrate=510000"]);
+        }
+        parameters
+    }
+
+    /// Whether the publisher's own rules let `identity` subscribe to `track`.
+    pub(crate) fn allows(&self, subscriber: &Self, track: &TrackSid) -> bool {
+        let Some(rules) = &self.subscription_rules else { return true };
+        rules.all_participants
+            || rules.track_permissions.iter().any(|rule| {
+                let same = if rule.participant_identity.is_empty() {
+                    rule.participant_sid == subscriber.sid.as_str()
+                } else {
+                    rule.participant_identity == subscriber.identity
+                };
+                same && (rule.all_tracks || rule.track_sids.iter().any(|sid| sid == track.as_str()))
+            })
+    }
+
+    /// The message everyone sees. Does not change the version.
+    pub(crate) fn info(&self) -> proto::ParticipantInfo {
+        proto::ParticipantInfo {
+            sid: self.sid.to_string(),
+            identity: self.identity.clone(),
+            state: self.state as i32,
+            tracks: self.tracks.iter().map(|track| track.info.clone()).collect(),
+            metadata: self.metadata.clone(),
+            joined_at: self.joined_at_ms / 1000,
+            joined_at_ms: self.joined_at_ms,
+            name: self.name.clone(),
+            version: self.version,
+            permission: Some(self.permission.clone()),
+            is_publisher: !self.tracks.is_empty(),
+            kind: self.kind as i32,
+            attributes: self.attributes.clone().into_iter().collect(),
+            client_protocol: self.client.client_protocol,
+            capabilities: self.client.capabilities.clone(),
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn facts(&self) -> ParticipantFacts {
+        ParticipantFacts {
+            sid: self.sid.to_string(),
+            identity: self.identity.clone(),
+            name: self.name.clone(),
+            kind: kind_name(self.kind),
+        }
+    }
+}
+
+/// Access-token spelling of a participant kind.
+pub(crate) fn kind_name(kind: proto::participant_info::Kind) -> &'static str {
+    use proto::participant_info::Kind;
+    match kind {
+        Kind::Ingress => "ingress",
+        Kind::Egress => "egress",
+        Kind::Sip => "sip",
+        Kind::Agent => "agent",
+        Kind::Connector => "connector",
+        Kind::Bridge => "bridge",
+        _ => "standard",
+    }
+}
+
+/// The kind an access token names; unknown names are standard participants.
+pub(crate) fn kind_from_name(name: &str) -> proto::participant_info::Kind {
+    use proto::participant_info::Kind;
+    [Kind::Ingress, Kind::Egress, Kind::Sip, Kind::Agent, Kind::Connector, Kind::Bridge]
+        .into_iter()
+        .find(|kind| kind_name(*kind) == name)
+        .unwrap_or(Kind::Standard)
+}

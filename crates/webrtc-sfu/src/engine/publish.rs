@@ -1,0 +1,269 @@
+//! Publishing: announcing tracks, matching them with their media, muting, unpublishing.
+
+use aura_media::{Codec, MediaKind};
+use aura_types::{ParticipantSid, TrackSid};
+use livekit_protocol as proto;
+use proto::signal_response::Message;
+
+use super::room::Room;
+use super::track::{PendingTrack, Track, kind_of, new_track_sid, source_name};
+use super::{Output, limit};
+
+/// Media of a participant for which the SDP (or RTP) gives these facts.
+#[derive(Debug, Clone)]
+pub(crate) struct MediaFacts<'a> {
+    /// The track id in the offer's `a=msid`.
+    pub(crate) cid: &'a str,
+    pub(crate) kind: MediaKind,
+    pub(crate) mid: &'a str,
+    /// First codec the section negotiated.
+    pub(crate) codec: Option<Codec>,
+    pub(crate) simulcast: bool,
+}
+
+impl Room {
+    /// `add_track`: promises a track. Answered by `track_published`, or by `request_response` saying why not.
+    pub(crate) fn add_track(&mut self, sid: &ParticipantSid, request: proto::AddTrackRequest) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let refusal = if !may_publish(&participant.permission, request.source) {
+            Some(proto::request_response::Reason::NotAllowed)
+        } else if participant.pending.len() >= limit::PENDING_TRACKS
+            || participant.tracks.len() >= limit::TRACKS
+        {
+            Some(proto::request_response::Reason::LimitExceeded)
+        } else if request.name.len() > limit::NAME_BYTES || request.cid.len() > limit::NAME_BYTES {
+            Some(proto::request_response::Reason::InvalidRequest)
+        } else if request.r#type == proto::TrackType::Data as i32 {
+            Some(proto::request_response::Reason::UnsupportedType)
+        } else {
+            None
+        };
+        if let Some(reason) = refusal {
+            let response = proto::RequestResponse {
+                reason: reason as i32,
+                message: "track cannot be published".into(),
+                request: Some(proto::request_response::Request::AddTrack(request)),
+                ..Default::default()
+            };
+            self.signal(sid, Message::RequestResponse(response));
+            return;
+        }
+        let cid = request.cid.clone();
+        // A client that repeats itself gets the answer it already had.
+        let known = participant
+            .pending
+            .iter()
+            .find(|pending| pending.cid == cid)
+            .map(|pending| pending.info.clone())
+            .or_else(|| participant.tracks.iter().find(|t| t.cid == cid).map(|t| t.info.clone()));
+        let info = known.unwrap_or_else(|| {
+            let pending = promise(request);
+            let info = pending.info.clone();
+            participant.pending.push(pending);
+            info
+        });
+        self.signal(sid, Message::TrackPublished(proto::TrackPublishedResponse { cid, track: Some(info) }));
+    }
+
+    /// Finds the track that `media` belongs to and announces it to everyone. `None`: not promised yet, ask again
+    /// after the next `add_track`.
+    pub(crate) fn claim_media(&mut self, sid: &ParticipantSid, media: &MediaFacts<'_>) -> Option<TrackSid> {
+        let participant = self.participants.get_mut(sid)?;
+        if let Some(known) = participant.tracks.iter().find(|track| track.cid == media.cid) {
+            return Some(known.sid.clone());
+        }
+        let same_kind = |pending: &&PendingTrack| pending.kind() == media.kind;
+        let cid = participant
+            .pending
+            .iter()
+            .find(|pending| pending.answers_to(media.cid))
+            .or_else(|| participant.pending.iter().find(same_kind))?
+            .cid
+            .clone();
+        let position = participant.pending.iter().position(|pending| pending.cid == cid)?;
+        let PendingTrack { sid: track_sid, mut info, .. } = participant.pending.remove(position);
+        info.mid = media.mid.into();
+        info.simulcast |= media.simulcast;
+        if let Some(codec) = media.codec {
+            info.mime_type = codec.mime().into();
+        }
+        if let Some(first) = info.codecs.first_mut() {
+            first.mid = media.mid.into();
+            first.mime_type.clone_from(&info.mime_type);
+        }
+        // The media's own name wins: the same transceiver may come back under it after a renegotiation.
+        let open = !info.muted;
+        participant.tracks.push(Track {
+            sid: track_sid.clone(),
+            cid: media.cid.to_owned(),
+            info,
+            announced_qualities: None,
+        });
+        self.outputs.push_back(Output::Gate { track: track_sid.clone(), open });
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+        self.offer_to_everyone(sid, &track_sid);
+        Some(track_sid)
+    }
+
+    /// The codec actually seen differs from the first one negotiated.
+    pub(crate) fn correct_codec(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
+        let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track.as_str())) else {
+            return;
+        };
+        if found.info.mime_type == codec.mime() {
+            return;
+        }
+        found.info.mime_type = codec.mime().into();
+        if let Some(first) = found.info.codecs.first_mut() {
+            first.mime_type = codec.mime().into();
+        }
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+    }
+
+    /// `mute`: the publisher says, or an administrator orders, that the track is (un)muted.
+    pub(crate) fn set_muted(&mut self, sid: &ParticipantSid, track: &str, muted: bool) -> bool {
+        let Some(participant) = self.participants.get_mut(sid) else { return false };
+        if let Some(pending) = participant.pending.iter_mut().find(|pending| pending.info.sid == track) {
+            pending.info.muted = muted;
+            return true;
+        }
+        let Some(found) = participant.track_mut(track) else { return false };
+        if found.info.muted == muted {
+            return true;
+        }
+        found.info.muted = muted;
+        let track = found.sid.clone();
+        self.outputs.push_back(Output::Gate { track, open: !muted });
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+        true
+    }
+
+    /// The track is no longer published (its section closed, or permission was revoked).
+    pub(crate) fn unpublish(&mut self, sid: &ParticipantSid, track: &TrackSid, tell_publisher: bool) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        let before = participant.tracks.len();
+        participant.tracks.retain(|candidate| candidate.sid != *track);
+        if participant.tracks.len() == before {
+            return;
+        }
+        if tell_publisher {
+            let gone = proto::TrackUnpublishedResponse { track_sid: track.to_string() };
+            self.signal(sid, Message::TrackUnpublished(gone));
+        }
+        self.forget_track(track);
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+    }
+
+    /// Drops a track from every subscriber and from the forwarding tables.
+    pub(crate) fn forget_track(&mut self, track: &TrackSid) {
+        for participant in self.participants.values_mut() {
+            participant.settings.remove(track);
+            participant.choices.remove(track);
+            if participant.subscribed.remove(track).is_some() {
+                self.outputs.push_back(Output::Unsubscribe {
+                    subscriber: participant.sid.clone(),
+                    track: track.clone(),
+                });
+            }
+        }
+        self.outputs.push_back(Output::TrackGone { track: track.clone() });
+    }
+
+    /// `update_audio_track`.
+    pub(crate) fn update_audio_track(&mut self, sid: &ParticipantSid, update: proto::UpdateLocalAudioTrack) {
+        self.change_track(sid, &update.track_sid, |info| {
+            info.stereo = update.features.contains(&(proto::AudioTrackFeature::TfStereo as i32));
+            info.disable_dtx = update.features.contains(&(proto::AudioTrackFeature::TfNoDtx as i32));
+            info.audio_features = update.features;
+        });
+    }
+
+    /// `update_video_track`.
+    pub(crate) fn update_video_track(&mut self, sid: &ParticipantSid, update: &proto::UpdateLocalVideoTrack) {
+        self.change_track(sid, &update.track_sid, |info| {
+            info.width = update.width;
+            info.height = update.height;
+        });
+    }
+
+    fn change_track(
+        &mut self,
+        sid: &ParticipantSid,
+        track: &str,
+        change: impl FnOnce(&mut proto::TrackInfo),
+    ) {
+        let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track)) else { return };
+        change(&mut found.info);
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+    }
+}
+
+/// Whether the grants let a participant publish from `source`.
+pub(crate) fn may_publish(permission: &proto::ParticipantPermission, source: i32) -> bool {
+    permission.can_publish
+        && (permission.can_publish_sources.is_empty() || permission.can_publish_sources.contains(&source))
+}
+
+/// Builds the promised track's info from the request (livekit-protocol §2 "Publishing").
+fn promise(request: proto::AddTrackRequest) -> PendingTrack {
+    use proto::AudioTrackFeature::{TfNoDtx, TfStereo};
+    let mut audio_features = request.audio_features;
+    for (flag, feature) in [(request.stereo, TfStereo as i32), (request.disable_dtx, TfNoDtx as i32)] {
+        if flag && !audio_features.contains(&feature) {
+            audio_features.push(feature);
+        }
+    }
+    let mut info = proto::TrackInfo {
+        r#type: request.r#type,
+        name: request.name,
+        muted: request.muted,
+        width: request.width,
+        height: request.height,
+        simulcast: request.layers.len() > 1,
+        disable_dtx: audio_features.contains(&(TfNoDtx as i32)),
+        source: request.source,
+        layers: request.layers,
+        stereo: audio_features.contains(&(TfStereo as i32)),
+        disable_red: request.disable_red,
+        encryption: request.encryption,
+        stream: request.stream,
+        backup_codec_policy: request.backup_codec_policy,
+        audio_features,
+        packet_trailer_features: request.packet_trailer_features,
+        ..Default::default()
+    };
+    let kind = kind_of(&info);
+    let sid = new_track_sid(kind, request.source);
+    info.sid = sid.to_string();
+    let fallback = if kind == MediaKind::Audio { Codec::Opus } else { Codec::Vp8 };
+    info.codecs = request
+        .simulcast_codecs
+        .iter()
+        .map(|codec| proto::SimulcastCodecInfo {
+            mime_type: Codec::parse(&codec.codec).unwrap_or(fallback).mime().into(),
+            cid: codec.cid.clone(),
+            layers: if codec.layers.is_empty() { info.layers.clone() } else { codec.layers.clone() },
+            video_layer_mode: codec.video_layer_mode,
+            ..Default::default()
+        })
+        .collect();
+    info.mime_type = info.codecs.first().map_or(fallback.mime(), |codec| &codec.mime_type).into();
+    if info.layers.is_empty()
+        && let Some(codec) = info.codecs.first()
+    {
+        info.layers = codec.layers.clone();
+    }
+    if info.stream.is_empty() {
+        info.stream = match source_name(request.source) {
+            "screen_share" | "screen_share_audio" => "screen".into(),
+            _ => "camera".into(),
+        };
+    }
+    let codec_cids = request.simulcast_codecs.into_iter().map(|codec| codec.cid).collect();
+    PendingTrack { sid, cid: request.cid, codec_cids, info }
+}

@@ -1,0 +1,384 @@
+//! The room: joining, leaving, timers, and telling everyone.
+//!
+//! Invariants: one participant per identity; a participant's `version` grows with every change others see; hidden
+//! participants are announced to nobody but themselves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use aura_types::{ParticipantSid, RoomSid};
+use livekit_protocol as proto;
+use proto::signal_response::Message;
+
+use super::participant::{ConnectionMode, Joiner, Participant};
+use super::{Moment, Output, RoomEvent, RoomFacts};
+
+/// A participant that never connects its media is removed after this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Without signalling, a participant whose media still flows is kept this long for a resume.
+const RESUME_WINDOW: Duration = Duration::from_secs(30);
+
+/// How the node runs rooms.
+#[derive(Debug, Clone)]
+pub(crate) struct RoomPolicy {
+    /// A room nobody joined is ended after this.
+    pub(crate) empty_timeout: Duration,
+    /// A room is ended this long after the last leaver.
+    pub(crate) departure_timeout: Duration,
+    pub(crate) max_participants: u32,
+    pub(crate) remote_unmute: bool,
+    pub(crate) node_id: String,
+    pub(crate) region: String,
+}
+
+/// One live room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) sid: RoomSid,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) policy: RoomPolicy,
+    pub(crate) created_at_ms: i64,
+    /// Since when nobody who counts is here.
+    empty_since: Option<Instant>,
+    was_joined: bool,
+    pub(crate) participants: BTreeMap<ParticipantSid, Participant>,
+    pub(crate) speakers: BTreeMap<ParticipantSid, f32>,
+    pub(crate) outputs: VecDeque<Output>,
+    sif_trailer: Vec<u8>,
+    ended: bool,
+}
+
+/// Why a join was refused after the token was found good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    RoomFull,
+}
+
+impl Room {
+    pub(crate) fn new(name: String, policy: RoomPolicy, now: Moment) -> Self {
+        let mut room = Self {
+            sid: RoomSid::generate(),
+            name,
+            metadata: String::new(),
+            policy,
+            created_at_ms: now.unix_ms,
+            empty_since: Some(now.at),
+            was_joined: false,
+            participants: BTreeMap::new(),
+            speakers: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            sif_trailer: RoomSid::generate().as_str().as_bytes().to_vec(),
+            ended: false,
+        };
+        room.outputs.push_back(Output::Event(RoomEvent::Created { room: room.facts() }));
+        room
+    }
+
+    pub(crate) fn facts(&self) -> RoomFacts {
+        RoomFacts { sid: self.sid.to_string(), name: self.name.clone(), created_at_ms: self.created_at_ms }
+    }
+
+    pub(crate) fn info(&self) -> proto::Room {
+        let visible = || self.participants.values().filter(|participant| !participant.is_hidden());
+        proto::Room {
+            sid: self.sid.to_string(),
+            name: self.name.clone(),
+            empty_timeout: whole_seconds(self.policy.empty_timeout),
+            departure_timeout: whole_seconds(self.policy.departure_timeout),
+            max_participants: self.policy.max_participants,
+            creation_time: self.created_at_ms / 1000,
+            creation_time_ms: self.created_at_ms,
+            enabled_codecs: enabled_codecs(),
+            metadata: self.metadata.clone(),
+            num_participants: u32::try_from(visible().count()).unwrap_or(u32::MAX),
+            num_publishers: u32::try_from(visible().filter(|p| !p.tracks.is_empty()).count())
+                .unwrap_or(u32::MAX),
+            ..Default::default()
+        }
+    }
+
+    /// Takes the next effect to carry out.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether the room is over; the shard drops it then.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn by_identity(&self, identity: &str) -> Option<&Participant> {
+        self.participants.values().find(|participant| participant.identity == identity)
+    }
+
+    pub(crate) fn signal(&mut self, to: &ParticipantSid, message: Message) {
+        self.outputs.push_back(Output::Signal { to: to.clone(), message: Box::new(message) });
+    }
+
+    /// Lets a participant in. Its first message is `join`; an older session of the same identity is sent away.
+    pub(crate) fn join(&mut self, joiner: Joiner, now: Moment) -> Result<ParticipantSid, Refusal> {
+        if let Some(old) = self.by_identity(&joiner.identity).map(|old| old.sid.clone()) {
+            self.remove(&old, proto::DisconnectReason::DuplicateIdentity, now);
+        }
+        let counted = self.participants.values().filter(|p| p.is_guest_of_honour()).count();
+        let limit = usize::try_from(self.policy.max_participants).unwrap_or(usize::MAX);
+        let participant = Participant::new(joiner, now);
+        if limit > 0 && counted >= limit && participant.is_guest_of_honour() {
+            return Err(Refusal::RoomFull);
+        }
+        let sid = participant.sid.clone();
+        self.was_joined = true;
+        self.empty_since = None;
+        let subscriber_primary =
+            participant.mode == ConnectionMode::Dual && participant.permission.can_subscribe;
+        let fast_publish = participant.permission.can_publish;
+        self.participants.insert(sid.clone(), participant);
+        self.bump(&sid);
+        let me = &self.participants[&sid];
+        let join = proto::JoinResponse {
+            room: Some(self.info()),
+            participant: Some(me.info()),
+            other_participants: self
+                .participants
+                .values()
+                .filter(|other| other.sid != sid && !other.is_hidden())
+                .map(Participant::info)
+                .collect(),
+            server_version: SERVER_VERSION.into(),
+            subscriber_primary,
+            client_configuration: Some(client_configuration()),
+            server_region: self.policy.region.clone(),
+            ping_timeout: 15,
+            ping_interval: 5,
+            server_info: Some(self.server_info()),
+            sif_trailer: self.sif_trailer.clone(),
+            enabled_publish_codecs: enabled_codecs(),
+            fast_publish,
+            ..Default::default()
+        };
+        let facts = me.facts();
+        self.signal(&sid, Message::Join(join));
+        self.outputs.push_back(Output::TokenChanged { of: sid.clone() });
+        self.outputs
+            .push_back(Output::Event(RoomEvent::ParticipantJoined { room: self.facts(), participant: facts }));
+        self.broadcast_update(&sid, false);
+        self.subscribe_to_everything(&sid);
+        Ok(sid)
+    }
+
+    /// The signalling channel of a known participant came back. First message is `reconnect`.
+    pub(crate) fn resume(&mut self, sid: &ParticipantSid) {
+        let server_info = self.server_info();
+        let Some(me) = self.participants.get_mut(sid) else { return };
+        me.signal_lost_at = None;
+        let last_message_seq = me.last_reliable_sequence;
+        self.signal(
+            sid,
+            Message::Reconnect(proto::ReconnectResponse {
+                client_configuration: Some(client_configuration()),
+                server_info: Some(server_info),
+                last_message_seq,
+                ..Default::default()
+            }),
+        );
+        let participants = self
+            .participants
+            .values()
+            .filter(|other| !other.is_hidden() || &other.sid == sid)
+            .map(Participant::info)
+            .collect();
+        self.signal(sid, Message::Update(proto::ParticipantUpdate { participants }));
+        let room = self.info();
+        self.signal(sid, Message::RoomUpdate(proto::RoomUpdate { room: Some(room) }));
+        self.outputs.push_back(Output::TokenChanged { of: sid.clone() });
+    }
+
+    /// The signalling channel is gone. Before media connected there is nothing to resume.
+    pub(crate) fn signal_lost(&mut self, sid: &ParticipantSid, now: Moment) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        participant.signal_lost_at = Some(now.at);
+        if participant.state != proto::participant_info::State::Active {
+            self.remove(sid, proto::DisconnectReason::SignalClose, now);
+        }
+    }
+
+    /// The participant's primary media connection is up.
+    pub(crate) fn media_connected(&mut self, sid: &ParticipantSid) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if participant.state == proto::participant_info::State::Active {
+            return;
+        }
+        participant.state = proto::participant_info::State::Active;
+        self.bump(sid);
+        self.broadcast_update(sid, true);
+    }
+
+    /// A media connection failed. A client with signalling is asked to resume; without it, it is gone.
+    pub(crate) fn media_failed(&mut self, sid: &ParticipantSid, now: Moment) {
+        let Some(participant) = self.participants.get_mut(sid) else { return };
+        if participant.signal_lost_at.is_some() {
+            self.remove(sid, proto::DisconnectReason::ConnectionTimeout, now);
+            return;
+        }
+        participant.signal_lost_at = Some(now.at);
+        self.signal(sid, leave(proto::DisconnectReason::UnknownReason, proto::leave_request::Action::Resume));
+        self.outputs.push_back(Output::CloseSignal { participant: sid.clone() });
+    }
+
+    /// Sends a participant away, telling it why, and tells the others that it left.
+    pub(crate) fn remove(&mut self, sid: &ParticipantSid, reason: proto::DisconnectReason, now: Moment) {
+        use proto::leave_request::Action;
+        let Some(mut gone) = self.participants.remove(sid) else { return };
+        let action = match reason {
+            proto::DisconnectReason::StateMismatch | proto::DisconnectReason::ServerShutdown => {
+                Action::Reconnect
+            }
+            _ => Action::Disconnect,
+        };
+        if reason != proto::DisconnectReason::ClientInitiated {
+            self.signal(sid, leave(reason, action));
+        }
+        for track in std::mem::take(&mut gone.tracks) {
+            self.forget_track(&track.sid);
+        }
+        for track in gone.subscribed.keys() {
+            self.outputs.push_back(Output::Unsubscribe { subscriber: sid.clone(), track: track.clone() });
+        }
+        self.outputs.push_back(Output::Close { participant: sid.clone() });
+        self.speakers.remove(sid);
+        gone.state = proto::participant_info::State::Disconnected;
+        gone.version += 1;
+        if !gone.is_hidden() {
+            let info = proto::ParticipantInfo { disconnect_reason: reason as i32, ..gone.info() };
+            let update = Message::Update(proto::ParticipantUpdate { participants: vec![info] });
+            self.signal_everyone_but(sid, &update);
+        }
+        self.outputs.push_back(Output::Event(RoomEvent::ParticipantLeft {
+            room: self.facts(),
+            participant: gone.facts(),
+            reason: reason.as_str_name(),
+        }));
+        if !self.participants.values().any(Participant::is_guest_of_honour) {
+            self.empty_since = Some(now.at);
+        }
+    }
+
+    /// Ends the room for everyone.
+    pub(crate) fn end(&mut self, reason: proto::DisconnectReason, now: Moment) {
+        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
+            self.remove(&sid, reason, now);
+        }
+        if !std::mem::replace(&mut self.ended, true) {
+            let duration_ms = now.unix_ms - self.created_at_ms;
+            self.outputs.push_back(Output::Event(RoomEvent::Ended { room: self.facts(), duration_ms }));
+        }
+    }
+
+    /// Runs timers: never-connected participants, lost signalling, emptiness. Call about once a second.
+    pub(crate) fn tick(&mut self, now: Moment) {
+        let overdue: Vec<_> = self
+            .participants
+            .values()
+            .filter_map(|participant| {
+                let connecting = participant.state != proto::participant_info::State::Active
+                    && now.at.duration_since(participant.joined_at) > CONNECT_TIMEOUT;
+                let abandoned = participant
+                    .signal_lost_at
+                    .is_some_and(|lost| now.at.duration_since(lost) > RESUME_WINDOW);
+                let reason = match (connecting, abandoned) {
+                    (true, _) => proto::DisconnectReason::ConnectionTimeout,
+                    (_, true) => proto::DisconnectReason::SignalClose,
+                    _ => return None,
+                };
+                Some((participant.sid.clone(), reason))
+            })
+            .collect();
+        for (sid, reason) in overdue {
+            self.remove(&sid, reason, now);
+        }
+        let patience =
+            if self.was_joined { self.policy.departure_timeout } else { self.policy.empty_timeout };
+        if self.empty_since.is_some_and(|since| now.at.duration_since(since) >= patience) {
+            self.end(proto::DisconnectReason::RoomClosed, now);
+        }
+    }
+
+    /// Marks a change of the participant that others will see.
+    pub(crate) fn bump(&mut self, sid: &ParticipantSid) {
+        if let Some(participant) = self.participants.get_mut(sid) {
+            participant.version += 1;
+        }
+    }
+
+    /// Sends the participant's current state to everyone, or everyone else.
+    pub(crate) fn broadcast_update(&mut self, sid: &ParticipantSid, include_self: bool) {
+        let Some(participant) = self.participants.get(sid) else { return };
+        let hidden = participant.is_hidden();
+        let update = Message::Update(proto::ParticipantUpdate { participants: vec![participant.info()] });
+        if include_self {
+            self.signal(sid, update.clone());
+        }
+        if !hidden {
+            self.signal_everyone_but(sid, &update);
+        }
+    }
+
+    pub(crate) fn broadcast_room(&mut self) {
+        let update = Message::RoomUpdate(proto::RoomUpdate { room: Some(self.info()) });
+        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
+            self.signal(&sid, update.clone());
+        }
+    }
+
+    fn signal_everyone_but(&mut self, sid: &ParticipantSid, message: &Message) {
+        let others: Vec<_> = self.participants.keys().filter(|other| *other != sid).cloned().collect();
+        for other in others {
+            self.signal(&other, message.clone());
+        }
+    }
+
+    fn server_info(&self) -> proto::ServerInfo {
+        proto::ServerInfo {
+            version: SERVER_VERSION.into(),
+            protocol: PROTOCOL_VERSION,
+            region: self.policy.region.clone(),
+            node_id: self.policy.node_id.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+/// The LiveKit server whose behaviour clients may expect; they switch features by it.
+pub(crate) const SERVER_VERSION: &str = "1.13.5";
+/// Signalling protocol. 18 would promise out-of-band negotiated data channels.
+const PROTOCOL_VERSION: i32 = 17;
+
+fn client_configuration() -> proto::ClientConfiguration {
+    proto::ClientConfiguration {
+        resume_connection: proto::ClientConfigSetting::Enabled as i32,
+        ..Default::default()
+    }
+}
+
+/// Codecs clients may publish, video first.
+fn enabled_codecs() -> Vec<proto::Codec> {
+    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "video/H265", "audio/opus", "audio/red"]
+        .map(|mime| proto::Codec { mime: mime.into(), ..Default::default() })
+        .to_vec()
+}
+
+/// A leave message; clients up to protocol 12 read only `can_reconnect`.
+pub(crate) fn leave(reason: proto::DisconnectReason, action: proto::leave_request::Action) -> Message {
+    use proto::leave_request::Action;
+    Message::Leave(proto::LeaveRequest {
+        can_reconnect: action != Action::Disconnect,
+        reason: reason as i32,
+        action: action as i32,
+        regions: None,
+    })
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

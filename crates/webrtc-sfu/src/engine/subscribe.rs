@@ -1,0 +1,172 @@
+//! Who receives what: automatic subscription, explicit choices, the publisher's rules, and preferred layers.
+
+use aura_media::layer::{Layer, for_height};
+use aura_media::MediaKind;
+use aura_types::{ParticipantSid, TrackSid};
+use livekit_protocol as proto;
+use proto::signal_response::Message;
+
+use super::participant::TrackSetting;
+use super::room::Room;
+use super::track::layer_of_quality;
+use super::{Output, limit};
+
+impl Room {
+    /// Subscribes a newcomer to everything it may have.
+    pub(crate) fn subscribe_to_everything(&mut self, subscriber: &ParticipantSid) {
+        for (publisher, track) in self.published_tracks() {
+            self.reconcile(subscriber, &publisher, &track);
+        }
+    }
+
+    /// Subscribes everyone who may have it to a new track.
+    pub(crate) fn offer_to_everyone(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        for subscriber in self.participants.keys().cloned().collect::<Vec<_>>() {
+            self.reconcile(&subscriber, publisher, track);
+        }
+    }
+
+    fn published_tracks(&self) -> Vec<(ParticipantSid, TrackSid)> {
+        self.participants
+            .values()
+            .flat_map(|owner| owner.tracks.iter().map(|track| (owner.sid.clone(), track.sid.clone())))
+            .collect()
+    }
+
+    /// Makes one subscription what wishes and permissions say it should be.
+    pub(crate) fn reconcile(
+        &mut self,
+        subscriber: &ParticipantSid,
+        publisher: &ParticipantSid,
+        track: &TrackSid,
+    ) {
+        if subscriber == publisher {
+            return;
+        }
+        let (Some(me), Some(owner)) = (self.participants.get(subscriber), self.participants.get(publisher))
+        else {
+            return;
+        };
+        let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
+        let wanted = wished && me.permission.can_subscribe && owner.allows(me, track);
+        let has = me.subscribed.contains_key(track);
+        let first = wanted && !has && !self.participants.values().any(|p| p.subscribed.contains_key(track));
+        let Some(me) = self.participants.get_mut(subscriber) else { return };
+        if wanted && !has {
+            me.subscribed.insert(track.clone(), publisher.clone());
+            self.outputs.push_back(Output::Subscribe {
+                subscriber: subscriber.clone(),
+                publisher: publisher.clone(),
+                track: track.clone(),
+            });
+            self.prefer(subscriber, track);
+            if first {
+                let message = proto::TrackSubscribed { track_sid: track.to_string() };
+                self.signal(publisher, Message::TrackSubscribed(message));
+            }
+        } else if !wanted && has {
+            me.subscribed.remove(track);
+            self.outputs
+                .push_back(Output::Unsubscribe { subscriber: subscriber.clone(), track: track.clone() });
+            self.update_subscribed_quality(publisher, track);
+        }
+    }
+
+    /// `subscription`: the subscriber wants, or no longer wants, these tracks.
+    pub(crate) fn update_subscription(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription) {
+        let named = update
+            .track_sids
+            .iter()
+            .chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
+            .take(limit::TRACKS_PER_REQUEST);
+        for name in named {
+            let Some((publisher, track)) = self.find_track(name) else {
+                let response = proto::SubscriptionResponse {
+                    track_sid: name.clone(),
+                    err: proto::SubscriptionError::SeTrackNotfound as i32,
+                };
+                self.signal(sid, Message::SubscriptionResponse(response));
+                continue;
+            };
+            if let Some(me) = self.participants.get_mut(sid) {
+                me.choices.insert(track.clone(), update.subscribe);
+            }
+            self.reconcile(sid, &publisher, &track);
+        }
+    }
+
+    /// `track_setting`: visibility and size of what the subscriber shows.
+    pub(crate) fn update_track_settings(&mut self, sid: &ParticipantSid, update: &proto::UpdateTrackSettings) {
+        for name in update.track_sids.iter().take(limit::TRACKS_PER_REQUEST) {
+            let Some((publisher, track)) = self.find_track(name) else { continue };
+            let Some(me) = self.participants.get_mut(sid) else { return };
+            let setting = TrackSetting {
+                disabled: update.disabled,
+                quality: layer_of_quality(update.quality).unwrap_or(Layer::High),
+                height: update.height,
+            };
+            me.settings.insert(track.clone(), setting);
+            self.prefer(sid, &track);
+            self.update_subscribed_quality(&publisher, &track);
+        }
+    }
+
+    /// `subscription_permission`: the publisher decides who may subscribe.
+    pub(crate) fn set_subscription_rules(&mut self, sid: &ParticipantSid, rules: proto::SubscriptionPermission) {
+        let Some(owner) = self.participants.get_mut(sid) else { return };
+        let before = owner.subscription_rules.replace(rules);
+        let tracks: Vec<_> = owner.tracks.iter().map(|track| track.sid.clone()).collect();
+        for subscriber in self.participants.keys().filter(|other| *other != sid).cloned().collect::<Vec<_>>() {
+            for track in &tracks {
+                let (Some(owner), Some(other)) =
+                    (self.participants.get(sid), self.participants.get(&subscriber))
+                else {
+                    continue;
+                };
+                let allowed = owner.allows(other, track);
+                let was_told_no = before.is_some();
+                if !allowed || was_told_no {
+                    let update = proto::SubscriptionPermissionUpdate {
+                        participant_sid: sid.to_string(),
+                        track_sid: track.to_string(),
+                        allowed,
+                    };
+                    self.signal(&subscriber, Message::SubscriptionPermissionUpdate(update));
+                }
+                self.reconcile(&subscriber, sid, track);
+            }
+        }
+    }
+
+    /// The owner and id of a published track by its name.
+    pub(crate) fn find_track(&self, name: &str) -> Option<(ParticipantSid, TrackSid)> {
+        self.participants.values().find_map(|owner| {
+            owner.track(name).map(|track| (owner.sid.clone(), track.sid.clone()))
+        })
+    }
+
+    /// The layer a subscriber should get now; `None` = nothing.
+    pub(crate) fn preferred_layer(&self, subscriber: &ParticipantSid, track: &TrackSid) -> Option<Layer> {
+        let me = self.participants.get(subscriber)?;
+        let owner = self.participants.get(me.subscribed.get(track)?)?;
+        let published = owner.track(track.as_str())?;
+        let setting = me.settings.get(track).copied().unwrap_or_default();
+        if published.kind() == MediaKind::Audio {
+            return (!setting.disabled).then_some(Layer::Low);
+        }
+        if setting.disabled {
+            return None;
+        }
+        let by_size = match setting.height {
+            0 => Layer::High,
+            height => for_height(published.layer_heights(), height),
+        };
+        Some(by_size.min(setting.quality))
+    }
+
+    fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
+        let layer = self.preferred_layer(subscriber, track);
+        let (subscriber, track) = (subscriber.clone(), track.clone());
+        self.outputs.push_back(Output::Prefer { subscriber, track, layer });
+    }
+}

@@ -1,0 +1,98 @@
+//! A published track: what its publisher announced and what the room made of it.
+
+use aura_media::layer::Layer;
+use aura_media::{Codec, MediaKind};
+use aura_types::TrackSid;
+use livekit_protocol as proto;
+
+/// Announced by `add_track`, media not seen yet.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingTrack {
+    pub(crate) sid: TrackSid,
+    pub(crate) cid: String,
+    /// Further names the same track's media may come under (`SimulcastCodec.cid`).
+    pub(crate) codec_cids: Vec<String>,
+    pub(crate) info: proto::TrackInfo,
+}
+
+impl PendingTrack {
+    pub(crate) fn kind(&self) -> MediaKind {
+        kind_of(&self.info)
+    }
+
+    pub(crate) fn answers_to(&self, cid: &str) -> bool {
+        self.cid == cid || self.codec_cids.iter().any(|candidate| candidate == cid)
+    }
+}
+
+/// A track others can subscribe to.
+#[derive(Debug, Clone)]
+pub(crate) struct Track {
+    pub(crate) sid: TrackSid,
+    pub(crate) cid: String,
+    pub(crate) info: proto::TrackInfo,
+    /// Qualities the publisher was last told are wanted, by layer.
+    pub(crate) announced_qualities: Option<[bool; 3]>,
+}
+
+impl Track {
+    pub(crate) fn kind(&self) -> MediaKind {
+        kind_of(&self.info)
+    }
+
+    /// Announced heights by layer, 0 where there is none.
+    pub(crate) fn layer_heights(&self) -> [u32; 3] {
+        let mut heights = [0; 3];
+        for layer in &self.info.layers {
+            if let Ok(quality) = usize::try_from(layer.quality)
+                && let Some(height) = heights.get_mut(quality)
+            {
+                *height = layer.height;
+            }
+        }
+        heights
+    }
+
+    pub(crate) fn codec_name(&self) -> &'static str {
+        Codec::parse(&self.info.mime_type).map_or("vp8", Codec::short_name)
+    }
+}
+
+/// Audio or video; data tracks are not media.
+pub(crate) fn kind_of(info: &proto::TrackInfo) -> MediaKind {
+    if info.r#type == proto::TrackType::Audio as i32 { MediaKind::Audio } else { MediaKind::Video }
+}
+
+/// The `VideoQuality` a layer is called by.
+pub(crate) fn layer_of_quality(quality: i32) -> Option<Layer> {
+    match proto::VideoQuality::try_from(quality) {
+        Ok(proto::VideoQuality::Low) => Some(Layer::Low),
+        Ok(proto::VideoQuality::Medium) => Some(Layer::Medium),
+        Ok(proto::VideoQuality::High) => Some(Layer::High),
+        Ok(proto::VideoQuality::Off) | Err(_) => None,
+    }
+}
+
+/// A new track id: `TR_`, kind letter, source letter, random (livekit-protocol: identifiers).
+pub(crate) fn new_track_sid(kind: MediaKind, source: i32) -> TrackSid {
+    let kind = if kind == MediaKind::Audio { 'A' } else { 'V' };
+    let source = match proto::TrackSource::try_from(source) {
+        Ok(proto::TrackSource::Camera) => "C",
+        Ok(proto::TrackSource::Microphone) => "M",
+        Ok(proto::TrackSource::ScreenShare) => "S",
+        Ok(proto::TrackSource::ScreenShareAudio) => "s",
+        _ => "",
+    };
+    TrackSid::generate_with(&format!("TR_{kind}{source}"))
+}
+
+/// The grant's name of a source (`canPublishSources`).
+pub(crate) fn source_name(source: i32) -> &'static str {
+    match proto::TrackSource::try_from(source) {
+        Ok(proto::TrackSource::Camera) => "camera",
+        Ok(proto::TrackSource::Microphone) => "microphone",
+        Ok(proto::TrackSource::ScreenShare) => "screen_share",
+        Ok(proto::TrackSource::ScreenShareAudio) => "screen_share_audio",
+        _ => "unknown",
+    }
+}

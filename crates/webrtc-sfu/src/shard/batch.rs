@@ -1,0 +1,115 @@
+//! What a turn of the loop wants to send: datagrams back to back in one buffer.
+//!
+//! Because they lie back to back, a run of equally long datagrams to one address can go to the kernel as a single
+//! segmented send (UDP GSO).
+
+use std::net::SocketAddr;
+
+/// Datagrams and ICE-TCP frames waiting for the end of the turn.
+#[derive(Debug, Default)]
+pub(crate) struct SendBatch {
+    bytes: Vec<u8>,
+    datagrams: Vec<Datagram>,
+    pub(crate) frames: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Datagram {
+    destination: SocketAddr,
+    start: usize,
+    len: usize,
+}
+
+/// A run of datagrams for one address: all `segment` bytes long, except the last, which may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) destination: SocketAddr,
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+    pub(crate) segment: usize,
+    pub(crate) count: usize,
+}
+
+/// Kernel limits of one segmented send (`UDP_MAX_SEGMENTS`, IP datagram size).
+const MAX_SEGMENTS: usize = 64;
+const MAX_RUN_BYTES: usize = 65_000;
+
+impl SendBatch {
+    pub(crate) fn push(&mut self, destination: SocketAddr, tcp: bool, contents: &[u8]) {
+        if tcp {
+            self.frames.push((destination, contents.to_vec()));
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(contents);
+        self.datagrams.push(Datagram { destination, start, len: contents.len() });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.datagrams.clear();
+    }
+
+    /// The batch as runs. With `segmented` false every run is one datagram.
+    pub(crate) fn runs(&self, segmented: bool) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::with_capacity(self.datagrams.len());
+        for datagram in &self.datagrams {
+            if segmented
+                && let Some(run) = runs.last_mut()
+                && run.takes(datagram)
+            {
+                run.len += datagram.len;
+                run.count += 1;
+                continue;
+            }
+            runs.push(Run {
+                destination: datagram.destination,
+                start: datagram.start,
+                len: datagram.len,
+                segment: datagram.len,
+                count: 1,
+            });
+        }
+        runs
+    }
+}
+
+impl Run {
+    fn takes(&self, next: &Datagram) -> bool {
+        let all_full = self.len == self.segment * self.count;
+        self.destination == next.destination
+            && all_full
+            && next.len > 0
+            && next.len <= self.segment
+            && self.count < MAX_SEGMENTS
+            && self.len + next.len <= MAX_RUN_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn equal_neighbours_for_one_address_form_a_run_and_a_shorter_one_ends_it() {
+        let mut batch = SendBatch::default();
+        for (port, len) in [(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)] {
+            batch.push(address(port), false, &vec![0; len]);
+        }
+        let counts: Vec<_> = batch.runs(true).iter().map(|run| (run.count, run.len)).collect();
+        assert_eq!(counts, [(3, 240), (1, 100), (1, 100), (1, 120)]);
+        assert_eq!(batch.runs(false).len(), 6);
+    }
+}

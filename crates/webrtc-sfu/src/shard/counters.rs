@@ -1,0 +1,36 @@
+//! What the packet path counts, in plain integers, copied to the metrics registry once a second.
+
+/// Counts since the last publication.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counters {
+    pub(crate) packets_in: u64,
+    pub(crate) packets_out: u64,
+    pub(crate) send_runs: u64,
+    pub(crate) send_dropped: u64,
+    pub(crate) datagrams_unknown: u64,
+    pub(crate) media_unclaimed: u64,
+    pub(crate) data_refused: u64,
+    pub(crate) peers_failed: u64,
+    pub(crate) events_dropped: u64,
+}
+
+impl Counters {
+    /// Adds everything to the registry and starts again at zero.
+    pub(crate) fn publish(&mut self, shard: usize) {
+        let shard = shard.to_string();
+        let taken = std::mem::take(self);
+        for (name, value) in [
+            ("aura_sfu_rtp_received_packets_total", taken.packets_in),
+            ("aura_sfu_datagrams_sent_total", taken.packets_out),
+            ("aura_sfu_send_runs_total", taken.send_runs),
+            ("aura_sfu_send_dropped_total", taken.send_dropped),
+            ("aura_sfu_datagrams_unknown_total", taken.datagrams_unknown),
+            ("aura_sfu_media_unclaimed_packets_total", taken.media_unclaimed),
+            ("aura_sfu_data_refused_total", taken.data_refused),
+            ("aura_sfu_connections_failed_total", taken.peers_failed),
+            ("aura_sfu_events_dropped_total", taken.events_dropped),
+        ] {
+            metrics::counter!(name, "shard" => shard.clone()).increment(value);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Published tracks and their copies: the table the packet path walks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aura_media::layer::Layer;
+use aura_media::level::AudioLevel;
+use aura_media::loss::LossCounter;
+use aura_media::timeline::{PublisherClock, SenderReport};
+use aura_media::{Codec, MediaKind};
+use aura_types::{ParticipantSid, TrackSid};
+use str0m::format::PayloadParams;
+use str0m::media::{Mid, Pt};
+use str0m::rtp::Ssrc;
+
+use crate::engine::forward::{DownTrack, LayerActivity};
+use crate::transport::PeerId;
+
+/// A slot in the shard's table of published tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TrackId(pub(crate) usize);
+
+/// A copy: the track and who gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopyId {
+    pub(crate) track: TrackId,
+    pub(crate) subscriber: PeerId,
+}
+
+/// Where an incoming stream belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) track: TrackId,
+    pub(crate) layer: Layer,
+}
+
+/// A payload type of the publisher's connection and what it carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Format {
+    pub(crate) pt: Pt,
+    pub(crate) codec: Codec,
+    pub(crate) params: PayloadParams,
+    /// The payload is RFC 2198 redundancy around `codec`.
+    pub(crate) red: bool,
+}
+
+/// What a subscriber's connection calls a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutFormat {
+    Same(Pt),
+    /// The subscriber did not negotiate RED: send the primary block alone.
+    StripRed(Pt),
+    Unsupported,
+}
+
+/// One subscriber's copy of a track.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    pub(crate) subscriber: PeerId,
+    pub(crate) mid: Mid,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) down: DownTrack,
+    /// Formats met so far. One or two; a list beats a map.
+    pub(crate) formats: Vec<(Pt, OutFormat)>,
+}
+
+/// One published track.
+#[derive(Debug)]
+pub(crate) struct PublishedTrack {
+    pub(crate) sid: TrackSid,
+    pub(crate) publisher: ParticipantSid,
+    pub(crate) room: Arc<str>,
+    pub(crate) peer: PeerId,
+    pub(crate) kind: MediaKind,
+    /// Closed while muted: the server enforces what the publisher claims.
+    pub(crate) open: bool,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) level: AudioLevel,
+    pub(crate) losses: [LossCounter; 3],
+    pub(crate) activity: LayerActivity,
+    pub(crate) layer_ssrc: [Option<Ssrc>; 3],
+    pub(crate) last_keyframe_request: [Option<Instant>; 3],
+    pub(crate) reports: [Option<SenderReport>; 3],
+    pub(crate) copies: Vec<Copy>,
+}
+
+/// All published tracks of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Tracks {
+    slots: Vec<Option<PublishedTrack>>,
+    free: Vec<usize>,
+}
+
+impl Tracks {
+    pub(crate) fn insert(&mut self, track: PublishedTrack) -> TrackId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[index] = Some(track);
+        TrackId(index)
+    }
+
+    pub(crate) fn remove(&mut self, id: TrackId) -> Option<PublishedTrack> {
+        let track = self.slots.get_mut(id.0)?.take()?;
+        self.free.push(id.0);
+        Some(track)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TrackId) -> Option<&mut PublishedTrack> {
+        self.slots.get_mut(id.0)?.as_mut()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PublishedTrack> {
+        self.slots.iter_mut().flatten()
+    }
+}
+
+impl PublishedTrack {
+    pub(crate) fn copy_mut(&mut self, subscriber: PeerId) -> Option<&mut Copy> {
+        self.copies.iter_mut().find(|copy| copy.subscriber == subscriber)
+    }
+
+    /// Whether the publisher should be asked for a keyframe of `layer` now; at most one request per interval
+    /// (livekit-protocol §4 "PLI throttle").
+    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, now: Instant) -> Option<Ssrc> {
+        let interval = if layer == Layer::Low { 500 } else { 1_000 };
+        let last = &mut self.last_keyframe_request[layer.index()];
+        if last.is_some_and(|at| now.duration_since(at) < Duration::from_millis(interval)) {
+            return None;
+        }
+        let ssrc = self.layer_ssrc[layer.index()]?;
+        *last = Some(now);
+        Some(ssrc)
+    }
+
+    /// When a packet's media was captured, on our clock; its arrival while the publisher's clock is unknown.
+    pub(crate) fn capture_instant(
+        &self,
+        clock: &PublisherClock,
+        layer: Layer,
+        timestamp: u32,
+        clock_rate: u32,
+        arrived: Instant,
+    ) -> Instant {
+        self.reports[layer.index()]
+            .and_then(|report| clock.instant_of(report, timestamp, clock_rate))
+            .unwrap_or(arrived)
+    }
+}

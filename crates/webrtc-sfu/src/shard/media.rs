@@ -1,0 +1,245 @@
+//! From an incoming packet to its copies, and keyframe requests the other way.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aura_media::keyframe::starts_keyframe;
+use aura_media::rewrite::{Numbers, Vp8Numbers};
+use aura_media::{Codec, MediaKind, red};
+use str0m::media::{Mid, Pt};
+use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
+
+use super::fanout::{Copy, Format, OutFormat, Source, TrackId};
+use super::peers::Peers;
+use super::worker::Shard;
+use crate::engine::forward::{Incoming, Verdict};
+use crate::transport::{Outgoing, PeerId, SubscriberTransport};
+use aura_media::layer::Layer;
+
+impl Shard {
+    /// Forwards one packet that came on `from`.
+    pub(crate) fn on_rtp(&mut self, from: PeerId, packet: RtpPacket) {
+        self.counters.packets_in += 1;
+        let Some(source) = self.source_of(from, &packet) else {
+            self.counters.media_unclaimed += 1;
+            return;
+        };
+        let Some(format) = self.format_of(from, source.track, packet.header.payload_type) else { return };
+        let Some(track) = self.tracks.get_mut(source.track) else { return };
+        let now = packet.timestamp;
+        track.activity.observe(source.layer, now);
+        track.losses[source.layer.index()].observe(*packet.seq_no);
+        if !track.open {
+            return;
+        }
+        if let Some(level) = packet.header.ext_vals.audio_level {
+            track.level.observe(now, level.unsigned_abs());
+        }
+        if track.copies.is_empty() {
+            return;
+        }
+        let vp8 = match format.codec {
+            Codec::Vp8 => Vp8Descriptor::parse(&packet.payload).ok(),
+            _ => None,
+        };
+        let incoming = Incoming {
+            at: now,
+            layer: source.layer,
+            numbers: Numbers { sequence: *packet.seq_no, timestamp: packet.header.timestamp },
+            vp8: vp8.map_or_else(Vp8Numbers::default, |descriptor| Vp8Numbers {
+                picture_id: descriptor.picture_id(),
+                tl0_picture_index: descriptor.tl0_pic_idx(),
+            }),
+            starts_keyframe: starts_keyframe(format.codec, &packet.payload),
+            clock_rate: format.codec.clock_rate(),
+        };
+        let clock = self
+            .rooms
+            .get(&track.room)
+            .and_then(|host| host.links.get(&track.publisher))
+            .map(|link| link.clock.clone())
+            .unwrap_or_default();
+        let wallclock = track.capture_instant(
+            &clock,
+            source.layer,
+            packet.header.timestamp,
+            incoming.clock_rate,
+            now,
+        );
+        let forwarding = Forwarding {
+            packet: &packet,
+            format,
+            incoming,
+            wallclock,
+            extensions: forwarded_extensions(&packet.header.ext_vals),
+        };
+        let mut primary = None;
+        let mut copies = std::mem::take(&mut track.copies);
+        for copy in &mut copies {
+            forwarding.send(copy, &mut self.peers, &mut primary);
+        }
+        if let Some(track) = self.tracks.get_mut(source.track) {
+            track.copies = copies;
+        }
+    }
+
+    /// A subscriber lost the picture: ask the publisher, unless it was asked just now.
+    pub(crate) fn on_keyframe_request(&mut self, subscriber: PeerId, mid: Mid, now: Instant) {
+        let Some(copy) = self.peers.get(subscriber).and_then(|slot| slot.copies.get(&mid)).cloned() else { return };
+        let Some(track) = self.tracks.get_mut(copy.track) else { return };
+        let layer = track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
+        self.ask_keyframe(copy.track, layer, now);
+    }
+
+    /// Asks the publisher for a keyframe of one layer, throttled.
+    pub(crate) fn ask_keyframe(&mut self, track: TrackId, layer: Layer, now: Instant) {
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        let peer = track.peer;
+        if let Some(ssrc) = track.may_request_keyframe(layer, now)
+            && let Some(slot) = self.peers.get_mut(peer)
+            && slot.peer.request_keyframe(ssrc)
+        {
+            self.peers.touch(peer);
+        }
+    }
+
+    /// Lets every copy of a track choose its layer from those alive, and asks for the keyframes that needs.
+    pub(crate) fn choose_layers(&mut self, id: TrackId, now: Instant) {
+        let Some(track) = self.tracks.get_mut(id) else { return };
+        if track.kind != MediaKind::Video || !track.open {
+            return;
+        }
+        let live = track.activity.live(now);
+        let mut wanted = [false; 3];
+        for copy in &mut track.copies {
+            if let Some(layer) = copy.down.choose_layer(live) {
+                wanted[layer.index()] = true;
+            }
+        }
+        for layer in Layer::ALL.into_iter().filter(|layer| wanted[layer.index()]) {
+            self.ask_keyframe(id, layer, now);
+        }
+    }
+
+    fn source_of(&mut self, from: PeerId, packet: &RtpPacket) -> Option<Source> {
+        let slot = self.peers.get_mut(from)?;
+        if let Some(source) = slot.sources.get(&packet.header.ssrc) {
+            return Some(*source);
+        }
+        let (mid, rid) = slot.peer.stream_source(packet.header.ssrc)?;
+        let track = *slot.published.get(&mid)?;
+        let layer = rid.as_deref().and_then(Layer::from_rid).unwrap_or_default();
+        let source = Source { track, layer };
+        slot.sources.insert(packet.header.ssrc, source);
+        let found = self.tracks.get_mut(track)?;
+        found.layer_ssrc[layer.index()] = Some(packet.header.ssrc);
+        found.activity.observe(layer, packet.timestamp);
+        self.choose_layers(track, packet.timestamp);
+        Some(source)
+    }
+
+    fn format_of(&mut self, from: PeerId, track: TrackId, pt: Pt) -> Option<Format> {
+        let published = self.tracks.get_mut(track)?;
+        if let Some(format) = published.formats.iter().find(|format| format.pt == pt) {
+            return Some(*format);
+        }
+        let config = self.peers.get(from)?.peer.rtc.codec_config();
+        let params = *config.find(|params| params.pt() == pt || params.red() == Some(pt))?;
+        let codec = codec_of(&params)?;
+        let format = Format { pt, codec, params, red: params.red() == Some(pt) };
+        published.formats.push(format);
+        let (room, publisher, sid) = (Arc::clone(&published.room), published.publisher.clone(), published.sid.clone());
+        if let Some(host) = self.rooms.get_mut(&room) {
+            host.room.correct_codec(&publisher, &sid, codec);
+            self.rooms_with_output.push(room);
+        }
+        Some(format)
+    }
+}
+
+/// Everything about one packet that all its copies share.
+struct Forwarding<'a> {
+    packet: &'a RtpPacket,
+    format: Format,
+    incoming: Incoming,
+    wallclock: Instant,
+    extensions: ExtensionValues,
+}
+
+impl Forwarding<'_> {
+    fn send(&self, copy: &mut Copy, peers: &mut Peers, primary: &mut Option<Arc<[u8]>>) {
+        let Some(slot) = peers.get_mut(copy.subscriber).filter(|slot| slot.peer.connected) else { return };
+        let out = match copy.formats.iter().find(|(pt, _)| *pt == self.format.pt) {
+            Some((_, out)) => *out,
+            None => {
+                let out = out_format(&slot.peer, copy.mid, self.format);
+                copy.formats.push((self.format.pt, out));
+                out
+            }
+        };
+        let (pt, payload) = match out {
+            OutFormat::Unsupported => return,
+            OutFormat::Same(pt) => (pt, Arc::clone(&self.packet.payload)),
+            OutFormat::StripRed(pt) => {
+                if primary.is_none() {
+                    *primary = red::primary(&self.packet.payload).map(|(_, block)| block.into());
+                }
+                let Some(block) = primary else { return };
+                (pt, Arc::clone(block))
+            }
+        };
+        let Verdict::Forward(numbers, vp8) = copy.down.forward(&self.incoming) else { return };
+        let renumbered = vp8 != self.incoming.vp8;
+        slot.peer.push(Outgoing {
+            ssrc: copy.ssrc,
+            pt,
+            numbers,
+            vp8: renumbered.then_some(vp8),
+            marker: self.packet.header.marker,
+            extensions: &self.extensions,
+            payload,
+            wallclock: self.wallclock,
+            retransmit: self.format.codec.kind() == MediaKind::Video,
+        });
+        peers.touch(copy.subscriber);
+    }
+}
+
+/// Extensions that mean the same to the receiver. Stream names and transport numbers are each connection's own.
+fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
+    ExtensionValues {
+        audio_level: received.audio_level,
+        voice_activity: received.voice_activity,
+        video_orientation: received.video_orientation,
+        abs_capture_time: received.abs_capture_time.clone(),
+        play_delay_min: received.play_delay_min,
+        play_delay_max: received.play_delay_max,
+        ..ExtensionValues::default()
+    }
+}
+
+fn out_format(peer: &crate::transport::peer::Peer, mid: Mid, format: Format) -> OutFormat {
+    let Some(params) = peer.rtc.codec_config().match_params(format.params) else { return OutFormat::Unsupported };
+    let negotiated = peer.rtc.media(mid).is_some_and(|media| media.remote_pts().contains(&params.pt()));
+    match (negotiated, format.red, params.red()) {
+        (false, ..) => OutFormat::Unsupported,
+        (true, false, _) => OutFormat::Same(params.pt()),
+        (true, true, Some(red)) => OutFormat::Same(red),
+        (true, true, None) => OutFormat::StripRed(params.pt()),
+    }
+}
+
+fn codec_of(params: &str0m::format::PayloadParams) -> Option<Codec> {
+    use str0m::format::Codec as Negotiated;
+    Some(match params.spec().codec {
+        Negotiated::Opus => Codec::Opus,
+        Negotiated::PCMU => Codec::Pcmu,
+        Negotiated::PCMA => Codec::Pcma,
+        Negotiated::Vp8 => Codec::Vp8,
+        Negotiated::Vp9 => Codec::Vp9,
+        Negotiated::H264 => Codec::H264,
+        Negotiated::H265 => Codec::H265,
+        Negotiated::Av1 => Codec::Av1,
+        _ => return None,
+    })
+}

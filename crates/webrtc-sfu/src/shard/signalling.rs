@@ -1,0 +1,371 @@
+//! Joins, resumes and signalling messages: between the room, which decides, and the connections, which negotiate.
+
+use std::sync::Arc;
+
+use aura_types::ParticipantSid;
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use str0m::media::Mid;
+use tokio::sync::mpsc;
+
+use super::command::{JoinExtras, JoinFailure, Outbound, SignalSession};
+use super::fanout::PublishedTrack;
+use super::host::Link;
+use super::worker::Shard;
+use crate::engine::Moment;
+use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::publish::MediaFacts;
+use crate::engine::room::{Refusal, leave};
+use crate::transport::sdp::OfferedSection;
+use crate::transport::{PeerId, Role, TransportError};
+
+impl Shard {
+    /// Lets a participant in and opens its connections.
+    pub(crate) fn join(
+        &mut self,
+        room: &str,
+        configuration: Option<&proto::RoomConfiguration>,
+        joiner: Joiner,
+        extras: JoinExtras,
+        outbound: mpsc::Sender<Outbound>,
+        now: Moment,
+    ) -> Result<SignalSession, JoinFailure> {
+        let name = self.ensure_room(room, configuration, now);
+        let mode = joiner.mode;
+        let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
+        let subscribes = joiner.permission.can_subscribe;
+        let sid = match host.room.join(joiner, now) {
+            Ok(sid) => sid,
+            Err(refusal @ Refusal::RoomFull) => {
+                let message = leave(proto::DisconnectReason::JoinFailure, proto::leave_request::Action::Disconnect);
+                let _ = outbound.try_send(Outbound::Message(Box::new(message)));
+                self.carry_out(&name, now);
+                return Err(JoinFailure::Refused(refusal));
+            }
+        };
+        let (publisher, subscriber) = match mode {
+            ConnectionMode::Single => {
+                let only = self.open_peer(Role::Single, &sid, &name, now.at);
+                (only, only)
+            }
+            ConnectionMode::Dual => (
+                self.open_peer(Role::Publisher, &sid, &name, now.at),
+                self.open_peer(Role::Subscriber, &sid, &name, now.at),
+            ),
+        };
+        let primary = if mode == ConnectionMode::Dual && !subscribes { publisher } else { subscriber };
+        let link = Link {
+            publisher,
+            subscriber,
+            primary,
+            outbound: Some(outbound),
+            session: 1,
+            unclaimed: Vec::new(),
+            clock: Default::default(),
+        };
+        if let Some(host) = self.rooms.get_mut(&name) {
+            host.links.insert(sid.clone(), link);
+        }
+        self.carry_out(&name, now);
+        self.take_extras(&name, &sid, extras, now);
+        self.pump_negotiation(&name, &sid, now.at);
+        Ok(SignalSession { participant: sid, session: 1 })
+    }
+
+    /// Gives a known participant its new signalling connection.
+    pub(crate) fn resume(
+        &mut self,
+        room: &str,
+        participant: &ParticipantSid,
+        identity: &str,
+        extras: JoinExtras,
+        outbound: mpsc::Sender<Outbound>,
+        now: Moment,
+    ) -> Result<SignalSession, JoinFailure> {
+        let known = self.rooms.get_mut(room).and_then(|host| {
+            let same = host.room.participants.get(participant).is_some_and(|p| p.identity == identity);
+            same.then(|| (Arc::clone(&host.name), host))
+        });
+        let Some((name, host)) = known else {
+            let message = leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
+            let _ = outbound.try_send(Outbound::Message(Box::new(message)));
+            return Err(JoinFailure::UnknownParticipant);
+        };
+        let Some(link) = host.links.get_mut(participant) else { return Err(JoinFailure::UnknownParticipant) };
+        link.send(Outbound::Close);
+        link.outbound = Some(outbound);
+        link.session += 1;
+        let session = SignalSession { participant: participant.clone(), session: link.session };
+        let subscriber = link.subscriber;
+        host.room.resume(participant);
+        self.carry_out(&name, now);
+        if let Some(slot) = self.peers.get_mut(subscriber)
+            && let Some(offer) = slot.peer.make_offer(now.at, true)
+        {
+            self.register_ufrags(subscriber, Some(&offer.sdp));
+            if let Some(link) = self.rooms.get_mut(&name).and_then(|host| host.links.get_mut(participant)) {
+                link.signal(Response::Offer(offer));
+            }
+        }
+        self.take_extras(&name, participant, extras, now);
+        Ok(session)
+    }
+
+    fn take_extras(&mut self, room: &Arc<str>, sid: &ParticipantSid, extras: JoinExtras, now: Moment) {
+        if let Some(state) = extras.sync_state {
+            self.on_request(room, sid, Request::SyncState(state), now);
+        }
+        for request in extras.add_tracks {
+            self.on_request(room, sid, Request::AddTrack(request), now);
+        }
+        if let Some(offer) = extras.publisher_offer {
+            self.on_request(room, sid, Request::Offer(offer), now);
+        }
+    }
+
+    /// A message from a participant's signalling connection. Those of replaced connections are ignored.
+    pub(crate) fn signal(&mut self, room: &str, session: &SignalSession, message: Request, now: Moment) {
+        let Some(host) = self.rooms.get(room) else { return };
+        let name = Arc::clone(&host.name);
+        if host.links.get(&session.participant).is_some_and(|link| link.session == session.session) {
+            self.on_request(&name, &session.participant, message, now);
+        }
+    }
+
+    /// The signalling connection is gone.
+    pub(crate) fn signal_closed(&mut self, room: &str, session: &SignalSession, now: Moment) {
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        let name = Arc::clone(&host.name);
+        let Some(link) = host.links.get_mut(&session.participant) else { return };
+        if link.session == session.session {
+            link.outbound = None;
+            host.room.signal_lost(&session.participant, now);
+            self.carry_out(&name, now);
+        }
+    }
+
+    fn on_request(&mut self, room: &Arc<str>, sid: &ParticipantSid, request: Request, now: Moment) {
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        match request {
+            Request::Offer(offer) => self.on_offer(room, sid, &offer, now),
+            Request::Answer(answer) => self.on_answer(room, sid, &answer, now),
+            Request::AddTrack(request) => {
+                host.room.add_track(sid, request);
+                self.claim_unclaimed(room, sid, now);
+            }
+            Request::Mute(mute) => {
+                host.room.set_muted(sid, &mute.sid, mute.muted);
+            }
+            Request::Subscription(update) => host.room.update_subscription(sid, &update),
+            Request::TrackSetting(update) => host.room.update_track_settings(sid, &update),
+            Request::Leave(_) => host.room.remove(sid, proto::DisconnectReason::ClientInitiated, now),
+            Request::SubscriptionPermission(rules) => host.room.set_subscription_rules(sid, rules),
+            Request::SyncState(state) => self.on_sync_state(room, sid, &state, now),
+            Request::UpdateMetadata(update) => host.room.update_own_metadata(sid, update),
+            Request::UpdateAudioTrack(update) => host.room.update_audio_track(sid, update),
+            Request::UpdateVideoTrack(update) => host.room.update_video_track(sid, &update),
+            Request::Ping(_) => host.room.signal(sid, Response::Pong(now.unix_ms)),
+            Request::PingReq(ping) => {
+                let pong = proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: now.unix_ms };
+                host.room.signal(sid, Response::PongResp(pong));
+            }
+            Request::Simulate(scenario) => self.simulate(room, sid, &scenario, now),
+            Request::PublishDataTrackRequest(_)
+            | Request::UnpublishDataTrackRequest(_)
+            | Request::UpdateDataSubscription(_)
+            | Request::StoreDataBlobRequest(_)
+            | Request::GetDataBlobRequest(_) => {
+                let response = proto::RequestResponse {
+                    reason: proto::request_response::Reason::UnsupportedType as i32,
+                    message: "data tracks and blobs are not enabled".into(),
+                    ..Default::default()
+                };
+                host.room.signal(sid, Response::RequestResponse(response));
+            }
+            // ICE-lite: clients reach us, we never contact the addresses they name. Layer wishes of publishers are
+            // obsolete since `track_setting`.
+            Request::Trickle(_) | Request::UpdateLayers(_) => {}
+        }
+        self.carry_out(room, now);
+    }
+
+    fn on_offer(&mut self, room: &Arc<str>, sid: &ParticipantSid, offer: &proto::SessionDescription, now: Moment) {
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        let Some(link) = host.links.get_mut(sid) else { return };
+        let Some(me) = host.room.participants.get(sid) else { return };
+        let id = link.publisher;
+        let Some(slot) = self.peers.get_mut(id) else { return };
+        let opus = |cid: &str| me.opus_parameters(cid);
+        match slot.peer.accept_offer(offer, &opus) {
+            Ok((answer, offered)) => {
+                self.register_ufrags(id, Some(&answer.sdp));
+                if let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(sid)) {
+                    link.signal(Response::Answer(answer));
+                }
+                self.take_media(room, sid, offered, now);
+                self.start_copies(room, sid, now.at);
+                self.pump_negotiation(room, sid, now.at);
+            }
+            Err(error) => self.refuse_description(room, sid, &error, now),
+        }
+        self.peers.touch(id);
+    }
+
+    fn on_answer(&mut self, room: &Arc<str>, sid: &ParticipantSid, answer: &proto::SessionDescription, now: Moment) {
+        let Some(id) = self.rooms.get(room).and_then(|host| host.links.get(sid)).map(|link| link.subscriber) else {
+            return;
+        };
+        let Some(slot) = self.peers.get_mut(id) else { return };
+        match slot.peer.accept_answer(answer) {
+            Ok(()) => {
+                self.start_copies(room, sid, now.at);
+                self.pump_negotiation(room, sid, now.at);
+            }
+            Err(error) => self.refuse_description(room, sid, &error, now),
+        }
+        self.peers.touch(id);
+    }
+
+    /// A description we cannot use leaves both sides with different ideas: the client must start over.
+    fn refuse_description(&mut self, room: &Arc<str>, sid: &ParticipantSid, error: &TransportError, now: Moment) {
+        tracing::warn!(room.name = %room, participant.sid = %sid, %error, "session description refused");
+        if let Some(host) = self.rooms.get_mut(room) {
+            host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
+        }
+    }
+
+    /// Matches the client's publishing sections with promised tracks, and notices those it stopped.
+    fn take_media(&mut self, room: &Arc<str>, sid: &ParticipantSid, offered: Vec<OfferedSection>, now: Moment) {
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        let Some(link) = host.links.get_mut(sid) else { return };
+        let Some(slot) = self.peers.get_mut(link.publisher) else { return };
+        let sending: Vec<Mid> = slot.peer.publishing_mids().collect();
+        let stopped: Vec<_> = slot
+            .published
+            .iter()
+            .filter(|(mid, _)| !sending.contains(mid))
+            .filter_map(|(_, id)| self.tracks.get_mut(*id).map(|track| track.sid.clone()))
+            .collect();
+        link.unclaimed = offered
+            .into_iter()
+            .filter(|section| section.client_sends && !section.stopped && section.kind.is_some())
+            .collect();
+        for track in stopped {
+            host.room.unpublish(sid, &track, false);
+        }
+        self.carry_out(room, now);
+        self.claim_unclaimed(room, sid, now);
+    }
+
+    fn claim_unclaimed(&mut self, room: &Arc<str>, sid: &ParticipantSid, now: Moment) {
+        let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(sid)) else { return };
+        let peer = link.publisher;
+        for section in std::mem::take(&mut link.unclaimed) {
+            if !self.claim(room, sid, peer, &section)
+                && let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(sid))
+            {
+                link.unclaimed.push(section);
+            }
+            self.carry_out(room, now);
+        }
+    }
+
+    /// Whether the section's track is known now.
+    fn claim(&mut self, room: &Arc<str>, sid: &ParticipantSid, peer: PeerId, section: &OfferedSection) -> bool {
+        let (Some(host), Some(kind)) = (self.rooms.get_mut(room), section.kind) else { return true };
+        let mid = Mid::from(section.mid.as_str());
+        let cid = section.track_id.as_deref().unwrap_or_default();
+        let on_section = self.peers.get(peer).and_then(|slot| slot.published.get(&mid)).copied();
+        if let Some(track) = on_section.and_then(|id| self.tracks.get_mut(id)) {
+            let renamed = host.room.participants.get(sid).is_some_and(|me| {
+                me.pending.iter().any(|pending| pending.answers_to(cid))
+                    && !me.tracks.iter().any(|known| known.sid == track.sid && known.cid == cid)
+            });
+            if !renamed {
+                return true;
+            }
+            let old = track.sid.clone();
+            host.room.unpublish(sid, &old, false);
+        }
+        let facts = MediaFacts {
+            cid,
+            kind,
+            mid: &section.mid,
+            codec: section.codec,
+            simulcast: section.simulcast,
+        };
+        let Some(track) = host.room.claim_media(sid, &facts) else { return false };
+        let open = host.room.participants.get(sid).and_then(|me| me.track(track.as_str())).is_none_or(|t| !t.info.muted);
+        let id = self.tracks.insert(PublishedTrack {
+            sid: track.clone(),
+            publisher: sid.clone(),
+            room: Arc::clone(room),
+            peer,
+            kind,
+            open,
+            formats: Vec::new(),
+            level: Default::default(),
+            losses: Default::default(),
+            activity: Default::default(),
+            layer_ssrc: [None; 3],
+            last_keyframe_request: [None; 3],
+            reports: [None; 3],
+            copies: Vec::new(),
+        });
+        host.tracks.insert(track, id);
+        if let Some(slot) = self.peers.get_mut(peer) {
+            slot.published.insert(mid, id);
+            slot.sources.retain(|_, source| source.track != id);
+        }
+        true
+    }
+
+    /// After a resume the client says what it believes. A belief we cannot share means starting over.
+    fn on_sync_state(&mut self, room: &Arc<str>, sid: &ParticipantSid, state: &proto::SyncState, now: Moment) {
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        let Some(me) = host.room.participants.get(sid) else { return };
+        let all_known = state.publish_tracks.iter().all(|published| {
+            published.track.as_ref().is_some_and(|track| {
+                me.track(&track.sid).is_some() || me.pending.iter().any(|pending| pending.info.sid == track.sid)
+            })
+        });
+        if !all_known {
+            host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
+            return;
+        }
+        if !state.track_sids_disabled.is_empty() {
+            let disabled = proto::UpdateTrackSettings {
+                track_sids: state.track_sids_disabled.clone(),
+                disabled: true,
+                ..Default::default()
+            };
+            host.room.update_track_settings(sid, &disabled);
+        }
+        if let Some(subscription) = &state.subscription {
+            host.room.update_subscription(sid, subscription);
+        }
+    }
+
+    /// Failures a client asks for, to test itself.
+    fn simulate(&mut self, room: &Arc<str>, sid: &ParticipantSid, scenario: &proto::SimulateScenario, now: Moment) {
+        use proto::leave_request::Action;
+        use proto::simulate_scenario::Scenario;
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        match &scenario.scenario {
+            Some(Scenario::NodeFailure(_)) => host.room.remove(sid, proto::DisconnectReason::StateMismatch, now),
+            Some(Scenario::LeaveRequestFullReconnect(_) | Scenario::ServerLeave(_)) => {
+                host.room.signal(sid, leave(proto::DisconnectReason::ServerShutdown, Action::Reconnect));
+            }
+            Some(Scenario::Migration(_)) => {
+                host.room.signal(sid, leave(proto::DisconnectReason::Migration, Action::Resume));
+            }
+            Some(Scenario::DisconnectSignalOnResume(_) | Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
+                if let Some(link) = host.links.get_mut(sid) {
+                    link.send(Outbound::Close);
+                }
+            }
+            _ => {}
+        }
+    }
+}

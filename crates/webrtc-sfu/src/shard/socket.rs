@@ -1,0 +1,310 @@
+//! The shard's UDP socket: batched receive and send (`recvmmsg`, `sendmmsg`, UDP GSO) and a wake-up from other threads.
+//!
+//! Linux only, and the one place with `unsafe`: the batched calls have no safe wrapper that sends to many addresses.
+#![expect(unsafe_code, reason = "recvmmsg, sendmmsg, ppoll and eventfd through libc")]
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::batch::{Run, SendBatch};
+
+/// Datagrams read per call.
+const RECEIVE_BATCH: usize = 32;
+/// Runs sent per call.
+const SEND_BATCH: usize = 64;
+/// Larger than any datagram a client may send (path MTU 1,500).
+const MAX_DATAGRAM: usize = 2_048;
+/// Kernel buffers, each way.
+const KERNEL_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A non-blocking UDP socket with preallocated batches.
+pub(crate) struct BatchSocket {
+    socket: Socket,
+    wake: Arc<Wake>,
+    buffers: Vec<[u8; MAX_DATAGRAM]>,
+    lengths: [usize; RECEIVE_BATCH],
+    sources: [Option<SocketAddr>; RECEIVE_BATCH],
+    segmented: bool,
+}
+
+/// Wakes the shard's thread out of its wait.
+#[derive(Debug)]
+pub(crate) struct Wake(OwnedFd);
+
+impl Wake {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: eventfd takes no pointers; a non-negative result is a descriptor we own.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` was just created and is owned by nobody else.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes the current or next wait return at once.
+    pub(crate) fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: writes eight bytes from a live buffer. A full counter (EAGAIN) means the thread is awake already.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Waits for a wake-up alone, for a shard that has no socket (ICE-TCP only).
+    pub(crate) fn wait(&self, timeout: Duration) {
+        wait_for(&[self.0.as_raw_fd()], timeout);
+        self.clear();
+    }
+
+    fn clear(&self) {
+        let mut count = [0_u8; 8];
+        // SAFETY: reads at most eight bytes into a live buffer.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+/// Waits until one of the descriptors is readable or `timeout` passes.
+fn wait_for(fds: &[i32], timeout: Duration) {
+    let mut polls: Vec<_> = fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+    let timeout = libc::timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    };
+    // SAFETY: live pollfds, their count, a live timespec, no signal mask.
+    unsafe { libc::ppoll(polls.as_mut_ptr(), polls.len() as u64, &raw const timeout, std::ptr::null()) };
+}
+
+/// What one batched send did.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) datagrams: u64,
+    pub(crate) runs: u64,
+    pub(crate) dropped: u64,
+}
+
+impl BatchSocket {
+    /// Binds `address` (port 0 = any).
+    pub(crate) fn bind(address: SocketAddr, wake: Arc<Wake>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        // Best effort: the kernel caps these at net.core.{r,w}mem_max.
+        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(KERNEL_BUFFER_BYTES);
+        socket.bind(&address.into())?;
+        Ok(Self {
+            socket,
+            wake,
+            buffers: vec![[0; MAX_DATAGRAM]; RECEIVE_BATCH],
+            lengths: [0; RECEIVE_BATCH],
+            sources: [None; RECEIVE_BATCH],
+            segmented: true,
+        })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an IP socket"))
+    }
+
+    /// Waits until there is something to read, someone wakes us, or `timeout` passes.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        wait_for(&[self.socket.as_raw_fd(), self.wake.0.as_raw_fd()], timeout);
+        self.wake.clear();
+    }
+
+    /// Reads what is there, up to a batch. Returns how many datagrams; see [`datagram`](Self::datagram).
+    pub(crate) fn receive(&mut self) -> usize {
+        // SAFETY: all-zero is a valid value of these C structs.
+        let mut names: [libc::sockaddr_storage; RECEIVE_BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut iovecs: [libc::iovec; RECEIVE_BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut messages: [libc::mmsghdr; RECEIVE_BATCH] = unsafe { zeroed() };
+        for index in 0..RECEIVE_BATCH {
+            iovecs[index].iov_base = self.buffers[index].as_mut_ptr().cast();
+            iovecs[index].iov_len = MAX_DATAGRAM;
+            let header = &mut messages[index].msg_hdr;
+            header.msg_name = (&raw mut names[index]).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_iov = &raw mut iovecs[index];
+            header.msg_iovlen = 1;
+        }
+        // SAFETY: every header points at its own name, iovec and buffer, all alive until the call returns.
+        let count = unsafe {
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                RECEIVE_BATCH as u32,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).unwrap_or(0);
+        for index in 0..count {
+            let truncated = messages[index].msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            self.lengths[index] = if truncated { 0 } else { messages[index].msg_len as usize };
+            self.sources[index] = to_address(&names[index]);
+        }
+        count
+    }
+
+    /// One datagram of the last receive: source and bytes.
+    pub(crate) fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+        let bytes = self.buffers.get(index)?.get(..self.lengths[index])?;
+        Some((self.sources[index]?, bytes))
+    }
+
+    /// Sends the whole batch and empties it. What the kernel has no room for is dropped: late media is worthless.
+    pub(crate) fn send(&mut self, batch: &mut SendBatch) -> Sent {
+        let mut sent = Sent::default();
+        if batch.is_empty() {
+            return sent;
+        }
+        let mut runs = batch.runs(self.segmented);
+        let mut next = 0;
+        while next < runs.len() {
+            let end = (next + SEND_BATCH).min(runs.len());
+            match self.send_runs(batch.bytes(), &runs[next..end]) {
+                Ok(count) => {
+                    sent.datagrams += runs[next..next + count].iter().map(|run| run.count as u64).sum::<u64>();
+                    sent.runs += count as u64;
+                    next += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sent.dropped += runs[next..].iter().map(|run| run.count as u64).sum::<u64>();
+                    break;
+                }
+                // The path or device does not segment: send one by one from now on.
+                Err(error) if self.segmented && is_gso_refusal(&error) && runs[next].count > 1 => {
+                    self.segmented = false;
+                    let rest: usize = runs[..next].iter().map(|run| run.count).sum();
+                    runs = batch.runs(false);
+                    next = rest;
+                }
+                // This destination does not work (unreachable, refused): skip it alone.
+                Err(_) => {
+                    sent.dropped += runs[next].count as u64;
+                    next += 1;
+                }
+            }
+        }
+        batch.clear();
+        sent
+    }
+
+    fn send_runs(&self, bytes: &[u8], runs: &[Run]) -> io::Result<usize> {
+        // SAFETY: all-zero is a valid value of these C structs.
+        let mut iovecs: [libc::iovec; SEND_BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut messages: [libc::mmsghdr; SEND_BATCH] = unsafe { zeroed() };
+        let mut controls = [Control::default(); SEND_BATCH];
+        let mut names: Vec<socket2::SockAddr> = runs.iter().map(|run| run.destination.into()).collect();
+        for (index, run) in runs.iter().enumerate() {
+            let slice = &bytes[run.start..run.start + run.len];
+            iovecs[index].iov_base = slice.as_ptr().cast_mut().cast();
+            iovecs[index].iov_len = slice.len();
+            let header = &mut messages[index].msg_hdr;
+            header.msg_name = names[index].as_ptr().cast_mut().cast();
+            header.msg_namelen = names[index].len();
+            header.msg_iov = &raw mut iovecs[index];
+            header.msg_iovlen = 1;
+            if run.count > 1 {
+                controls[index] = Control::segment(run.segment as u16);
+                header.msg_control = (&raw mut controls[index]).cast();
+                header.msg_controllen = size_of::<Control>();
+            }
+        }
+        // SAFETY: headers point at live names, iovecs into `bytes`, and control messages laid out as cmsg(3) wants.
+        let count = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                runs.len() as u32,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        names.clear();
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// A control message carrying the segment size: `struct cmsghdr`, then a u16, padded to the header's alignment.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Control {
+    len: usize,
+    level: libc::c_int,
+    kind: libc::c_int,
+    segment: u16,
+    padding: [u8; 6],
+}
+
+impl Control {
+    fn segment(segment: u16) -> Self {
+        Self {
+            len: size_of::<usize>() + 2 * size_of::<libc::c_int>() + size_of::<u16>(),
+            level: libc::SOL_UDP,
+            kind: libc::UDP_SEGMENT,
+            segment,
+            padding: [0; 6],
+        }
+    }
+}
+
+fn is_gso_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::ENOPROTOOPT))
+}
+
+/// The kernel's address; IPv4-mapped IPv6 becomes IPv4, so that one client has one name.
+fn to_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let pointer: *const libc::sockaddr_storage = storage;
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says the storage holds a sockaddr_in.
+            let v4 = unsafe { &*pointer.cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddr::from((ip, u16::from_be(v4.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says the storage holds a sockaddr_in6.
+            let v6 = unsafe { &*pointer.cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr).to_canonical();
+            Some(SocketAddr::new(ip, u16::from_be(v6.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_segmented_batch_arrives_as_single_datagrams() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let mut socket = BatchSocket::bind("127.0.0.1:0".parse().unwrap(), wake).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut batch = SendBatch::default();
+        for byte in 0..5_u8 {
+            batch.push(receiver.local_addr().unwrap(), false, &vec![byte; if byte == 4 { 10 } else { 700 }]);
+        }
+        let sent = socket.send(&mut batch);
+        assert_eq!((sent.datagrams, sent.dropped), (5, 0));
+        let mut buffer = [0; 2_000];
+        for byte in 0..5_u8 {
+            let len = receiver.recv(&mut buffer).unwrap();
+            assert_eq!((buffer[0], len), (byte, if byte == 4 { 10 } else { 700 }));
+        }
+        receiver.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
+        socket.wait(Duration::from_secs(5));
+        assert_eq!(socket.receive(), 1);
+        assert_eq!(socket.datagram(0), Some((receiver.local_addr().unwrap(), &b"hello"[..])));
+    }
+}

@@ -1,0 +1,169 @@
+//! What a shard does now and then: speakers, quality, layers, room timers, overdue connections, counters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aura_media::MediaKind;
+use aura_types::ParticipantSid;
+
+use super::fanout::TrackId;
+use super::worker::Shard;
+use crate::engine::Moment;
+use crate::engine::feedback::Uplink;
+use crate::engine::room::leave;
+use livekit_protocol as proto;
+
+/// ICE consent may be missing this long (livekit-protocol §4: disconnected 10 s, failed 5 s more).
+const ICE_FAILED_AFTER: Duration = Duration::from_secs(15);
+
+/// When each recurring duty is next due.
+#[derive(Debug)]
+pub(crate) struct Duties {
+    layers: Instant,
+    speakers: Instant,
+    rooms: Instant,
+    quality: Instant,
+}
+
+impl Duties {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { layers: now, speakers: now, rooms: now, quality: now }
+    }
+
+    pub(crate) fn next(&self) -> Instant {
+        self.layers.min(self.speakers).min(self.rooms).min(self.quality)
+    }
+}
+
+/// True when due; sets the next time.
+fn due(at: &mut Instant, now: Instant, every: Duration) -> bool {
+    let is_due = now >= *at;
+    if is_due {
+        *at = now + every;
+    }
+    is_due
+}
+
+impl Shard {
+    pub(crate) fn run_duties(&mut self, now: Moment) {
+        if due(&mut self.duties.layers, now.at, Duration::from_millis(250)) {
+            self.review_layers(now.at);
+        }
+        if due(&mut self.duties.speakers, now.at, aura_media::level::WINDOW) {
+            self.review_speakers(now.at);
+        }
+        if due(&mut self.duties.rooms, now.at, Duration::from_secs(1)) {
+            self.review_connections(now);
+            for name in self.room_names() {
+                if let Some(host) = self.rooms.get_mut(&name) {
+                    host.room.tick(now);
+                }
+                self.carry_out(&name, now);
+            }
+            self.counters.publish(self.id);
+            self.publish_gauges();
+        }
+        if due(&mut self.duties.quality, now.at, Duration::from_secs(5)) {
+            self.review_quality(now.at);
+            for name in self.room_names() {
+                if let Some(host) = self.rooms.get_mut(&name) {
+                    host.room.update_all_subscribed_qualities();
+                }
+            }
+        }
+        for name in self.room_names() {
+            self.carry_out(&name, now);
+        }
+    }
+
+    pub(crate) fn room_names(&self) -> Vec<Arc<str>> {
+        self.rooms.keys().cloned().collect()
+    }
+
+    /// Layers come and go; copies follow.
+    fn review_layers(&mut self, now: Instant) {
+        let ids: Vec<TrackId> = self.rooms.values().flat_map(|host| host.tracks.values().copied()).collect();
+        for id in ids {
+            self.choose_layers(id, now);
+        }
+    }
+
+    fn review_speakers(&mut self, now: Instant) {
+        let mut levels: BTreeMap<Arc<str>, BTreeMap<ParticipantSid, f32>> = BTreeMap::new();
+        for track in self.tracks.iter_mut().filter(|track| track.kind == MediaKind::Audio) {
+            let level = if track.open { track.level.level(now) } else { 0.0 };
+            let loudest = levels.entry(Arc::clone(&track.room)).or_default().entry(track.publisher.clone()).or_default();
+            *loudest = loudest.max(level);
+        }
+        for (name, levels) in levels {
+            if let Some(host) = self.rooms.get_mut(&name) {
+                host.room.update_speakers(&levels);
+            }
+        }
+    }
+
+    fn review_quality(&mut self, now: Instant) {
+        let mut uplinks: BTreeMap<Arc<str>, BTreeMap<ParticipantSid, Uplink>> = BTreeMap::new();
+        for track in self.tracks.iter_mut() {
+            let live = track.activity.live(now).contains(&true);
+            let windows = track.losses.each_mut().map(aura_media::loss::LossCounter::close_window);
+            let worst = windows.iter().map(|window| window.loss_percent()).fold(0.0, f32::max);
+            let gone = self.peers.get(track.peer).is_none_or(|slot| slot.peer.disconnected_at.is_some());
+            let entry = uplinks
+                .entry(Arc::clone(&track.room))
+                .or_default()
+                .entry(track.publisher.clone())
+                .or_insert(Uplink { loss_percent: 0.0, silent: false });
+            entry.loss_percent = entry.loss_percent.max(worst);
+            // Silence alone is no loss (DTX, paused layers); silence of a connection without consent is.
+            entry.silent |= track.open && !live && gone;
+        }
+        for name in self.room_names() {
+            let none = BTreeMap::new();
+            if let Some(host) = self.rooms.get_mut(&name) {
+                host.room.update_quality(uplinks.get(&name).unwrap_or(&none));
+            }
+        }
+    }
+
+    /// Connections without consent, and offers nobody answered.
+    fn review_connections(&mut self, now: Moment) {
+        for id in self.peers.ids() {
+            let Some(slot) = self.peers.get(id) else { continue };
+            let lost = slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
+            let silent = slot.peer.answer_overdue(now.at);
+            let (room, owner) = (Arc::clone(&slot.peer.room), slot.peer.owner.clone());
+            let Some(host) = self.rooms.get_mut(&room) else { continue };
+            if silent {
+                let reconnect = leave(
+                    proto::DisconnectReason::StateMismatch,
+                    proto::leave_request::Action::Reconnect,
+                );
+                host.room.signal(&owner, reconnect);
+                host.room.remove(&owner, proto::DisconnectReason::StateMismatch, now);
+            } else if lost {
+                host.room.media_failed(&owner, now);
+                if let Some(slot) = self.peers.get_mut(id) {
+                    // Counted from now again: a client that resumes gets its full time.
+                    slot.peer.disconnected_at = Some(now.at);
+                }
+            }
+            self.carry_out(&room, now);
+        }
+    }
+
+    fn publish_gauges(&self) {
+        let shard = self.id.to_string();
+        let participants: usize = self.rooms.values().map(|host| host.links.len()).sum();
+        let tracks: usize = self.rooms.values().map(|host| host.tracks.len()).sum();
+        for (name, value) in [
+            ("aura_sfu_rooms", self.rooms.len()),
+            ("aura_sfu_participants", participants),
+            ("aura_sfu_tracks", tracks),
+            ("aura_sfu_connections", self.peers.len()),
+        ] {
+            metrics::gauge!(name, "shard" => shard.clone()).set(value as f64);
+        }
+    }
+}

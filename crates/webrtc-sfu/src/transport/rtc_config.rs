@@ -1,0 +1,81 @@
+//! What every connection of this node has in common: codecs, header extensions, certificate, limits.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::crypto::dtls::DtlsCert;
+use str0m::format::{Codec, FormatParams};
+use str0m::media::Frequency;
+use str0m::rtp::{Extension, ExtensionMap};
+use str0m::{Candidate, Rtc, RtcConfig};
+
+/// Shared by all connections of a shard.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerSettings {
+    /// One certificate per process: generating a key per join costs more than the rest of the join.
+    pub(crate) certificate: DtlsCert,
+    /// Where clients can reach this shard by UDP.
+    pub(crate) udp_candidates: Vec<SocketAddr>,
+    /// Where clients can reach this node by ICE-TCP.
+    pub(crate) tcp_candidates: Vec<SocketAddr>,
+}
+
+/// Bytes a connection may have queued on its data channels.
+const DATA_BUFFER_BYTES: usize = 1024 * 1024;
+/// The largest message clients may send on a data channel.
+const MAX_MESSAGE_BYTES: u32 = 65_535;
+/// Packets kept per video stream for retransmission: about a second of a 2.5 Mbit/s stream.
+const VIDEO_RESEND_PACKETS: usize = 300;
+
+/// A fresh connection with this node's candidates.
+///
+/// ICE-lite: the node has a public address, never contacts addresses a client names, and answers nothing that lacks
+/// a valid MESSAGE-INTEGRITY (ADR 4).
+pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
+    let mut config = RtcConfig::new()
+        .set_rtp_mode(true)
+        .set_ice_lite(true)
+        .set_dtls_cert(settings.certificate.clone())
+        .set_sctp_max_buffered_amount(DATA_BUFFER_BYTES)
+        .set_sctp_max_message_size(MAX_MESSAGE_BYTES)
+        .set_send_buffer_video(VIDEO_RESEND_PACKETS)
+        .set_pause_threshold(Duration::from_millis(1_500))
+        .set_extension_map(extensions())
+        .clear_codecs()
+        .enable_opus(true, true);
+    add_codecs(&mut config);
+    let mut rtc = config.build(now);
+    for (addresses, protocol) in [(&settings.udp_candidates, "udp"), (&settings.tcp_candidates, "tcp")] {
+        for address in addresses {
+            if let Ok(candidate) = Candidate::host(*address, protocol) {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+    }
+    rtc
+}
+
+/// LiveKit's payload types (livekit-protocol §4). Clients' own numbers win where they offer.
+fn add_codecs(config: &mut RtcConfig) {
+    let codecs = config.codec_config();
+    let video = Frequency::NINETY_KHZ;
+    codecs.enable_pcmu(true, false);
+    codecs.enable_pcma(true, false);
+    let plain = FormatParams::default;
+    codecs.add_config(96.into(), Some(97.into()), Codec::Vp8, video, None, plain());
+    for (pt, rtx, packetization_mode, profile) in
+        [(125, 107, false, 0x42_e01f), (108, 109, true, 0x42_e01f), (123, 119, true, 0x64_0032)]
+    {
+        codecs.add_h264(pt.into(), Some(rtx.into()), packetization_mode, profile);
+    }
+    let vp9 = FormatParams { profile_id: Some(0), ..plain() };
+    codecs.add_config(98.into(), Some(99.into()), Codec::Vp9, video, None, vp9);
+    codecs.add_config(35.into(), Some(36.into()), Codec::Av1, video, None, plain());
+}
+
+fn extensions() -> ExtensionMap {
+    let mut map = ExtensionMap::standard();
+    map.set(5, Extension::AbsoluteCaptureTime);
+    map.set(6, Extension::PlayoutDelay);
+    map
+}

@@ -1,0 +1,232 @@
+//! The little of SDP (RFC 8866) we read and write ourselves.
+//!
+//! `str0m` negotiates; it neither tells which track id a client put into `a=msid` nor lets us choose the msid of
+//! sections a client created, and both matter to LiveKit clients. So offers are read, and our descriptions rewritten,
+//! as text. Reading never fails: what is not understood is skipped.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use aura_media::{Codec, MediaKind};
+
+/// Longest description accepted, in bytes.
+pub(crate) const MAX_BYTES: usize = 512 * 1024;
+/// Most sections accepted.
+pub(crate) const MAX_SECTIONS: usize = 500;
+
+/// What one `m=` section of a client's description says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct OfferedSection {
+    pub(crate) mid: String,
+    pub(crate) kind: Option<MediaKind>,
+    pub(crate) client_sends: bool,
+    pub(crate) client_receives: bool,
+    /// Port 0: the section is stopped.
+    pub(crate) stopped: bool,
+    pub(crate) track_id: Option<String>,
+    pub(crate) codec: Option<Codec>,
+    pub(crate) simulcast: bool,
+}
+
+/// Reads the sections of a description.
+pub(crate) fn read_sections(sdp: &str) -> Vec<OfferedSection> {
+    let mut sections: Vec<OfferedSection> = Vec::new();
+    let mut rtpmaps: HashMap<&str, Codec> = HashMap::new();
+    let mut payload_types: Vec<&str> = Vec::new();
+    for line in sdp.lines().map(str::trim_end) {
+        if let Some(media) = line.strip_prefix("m=") {
+            finish(sections.last_mut(), &rtpmaps, &payload_types);
+            rtpmaps.clear();
+            let mut words = media.split(' ');
+            let kind = match words.next() {
+                Some("audio") => Some(MediaKind::Audio),
+                Some("video") => Some(MediaKind::Video),
+                _ => None,
+            };
+            let stopped = words.next() == Some("0");
+            payload_types = words.skip(1).collect();
+            sections.push(OfferedSection {
+                kind,
+                stopped,
+                client_sends: true,
+                client_receives: true,
+                ..OfferedSection::default()
+            });
+            continue;
+        }
+        let (Some(section), Some(attribute)) = (sections.last_mut(), line.strip_prefix("a=")) else { continue };
+        read_attribute(section, attribute, &mut rtpmaps);
+    }
+    finish(sections.last_mut(), &rtpmaps, &payload_types);
+    sections
+}
+
+fn read_attribute<'a>(
+    section: &mut OfferedSection,
+    attribute: &'a str,
+    rtpmaps: &mut HashMap<&'a str, Codec>,
+) {
+    let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
+    match name {
+        "mid" => section.mid = value.to_owned(),
+        "sendonly" => section.client_receives = false,
+        "recvonly" => section.client_sends = false,
+        "inactive" => (section.client_sends, section.client_receives) = (false, false),
+        "msid" => section.track_id = value.split(' ').nth(1).map(str::to_owned),
+        "simulcast" => section.simulcast = value.contains("send"),
+        "rtpmap" => {
+            if let Some((payload_type, codec)) = value.split_once(' ')
+                && let Some(codec) = codec.split('/').next().and_then(Codec::parse)
+            {
+                rtpmaps.insert(payload_type, codec);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn finish(section: Option<&mut OfferedSection>, rtpmaps: &HashMap<&str, Codec>, payload_types: &[&str]) {
+    if let Some(section) = section {
+        section.codec = payload_types.iter().find_map(|payload_type| rtpmaps.get(payload_type)).copied();
+    }
+}
+
+/// What our description must say about one section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SectionText {
+    /// We receive; Opus format parameters to add (`usedtx=1`, `stereo=1;…`).
+    Receive { opus_parameters: Vec<&'static str> },
+    /// We send this track.
+    Send { stream_id: String, track_id: String },
+    /// Nothing flows.
+    Idle,
+}
+
+/// Writes names and directions into a description made by `str0m`. Sections without an entry stay as they are.
+pub(crate) fn rewrite(sdp: &str, sections: &HashMap<String, SectionText>) -> String {
+    let mut out = String::with_capacity(sdp.len() + 64 * sections.len());
+    for block in split_sections(sdp) {
+        let mid = block.iter().find_map(|line| line.strip_prefix("a=mid:"));
+        match mid.and_then(|mid| sections.get(mid)) {
+            Some(text) => write_section(&mut out, &block, text),
+            None => block.iter().for_each(|line| push_line(&mut out, line)),
+        }
+    }
+    out
+}
+
+/// The session part, then each `m=` section, as lines.
+fn split_sections(sdp: &str) -> Vec<Vec<&str>> {
+    let mut blocks = vec![Vec::new()];
+    for line in sdp.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if line.starts_with("m=") {
+            blocks.push(Vec::new());
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.push(line);
+        }
+    }
+    blocks
+}
+
+fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
+    let opus = block.iter().find_map(|line| {
+        let (payload_type, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        codec.starts_with("opus/").then(|| format!("a=fmtp:{payload_type} "))
+    });
+    for line in block {
+        if is_direction(line) {
+            match text {
+                SectionText::Receive { .. } => push_line(out, "a=recvonly"),
+                SectionText::Idle => push_line(out, "a=inactive"),
+                SectionText::Send { stream_id, track_id } => {
+                    push_line(out, "a=sendonly");
+                    let _ = write!(out, "a=msid:{stream_id} {track_id}\r\n");
+                }
+            }
+        } else if line.starts_with("a=msid:") || is_ssrc_msid(line) {
+            // Written with the direction above, or not at all.
+        } else if is_ssrc(line) && !matches!(text, SectionText::Send { .. }) {
+            // Without media there is no source to announce.
+        } else {
+            out.push_str(line);
+            if let (SectionText::Receive { opus_parameters }, Some(prefix)) = (text, &opus)
+                && line.starts_with(prefix.as_str())
+            {
+                opus_parameters.iter().filter(|parameter| !line.contains(**parameter)).for_each(|parameter| {
+                    out.push(';');
+                    out.push_str(parameter);
+                });
+            }
+            out.push_str("\r\n");
+        }
+    }
+}
+
+fn push_line(out: &mut String, line: &str) {
+    out.push_str(line);
+    out.push_str("\r\n");
+}
+
+fn is_direction(line: &str) -> bool {
+    matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive")
+}
+
+fn is_ssrc(line: &str) -> bool {
+    line.starts_with("a=ssrc:") || line.starts_with("a=ssrc-group:")
+}
+
+fn is_ssrc_msid(line: &str) -> bool {
+    line.starts_with("a=ssrc:") && line.contains(" msid:")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\na=mid:0\r\na=sendonly\r\na=msid:- mic-1\r\n\
+        a=rtpmap:63 red/48000/2\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\n\
+        a=ssrc:7 cname:x\r\na=ssrc:7 msid:a b\r\n\
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+
+    #[test]
+    fn sections_are_read() {
+        let sections = read_sections(OFFER);
+        assert_eq!(sections.len(), 3);
+        assert_eq!(sections[0].track_id.as_deref(), Some("mic-1"));
+        assert_eq!(sections[0].codec, Some(Codec::Opus));
+        assert!(sections[0].client_sends && !sections[0].client_receives);
+        assert!(!sections[1].client_sends && sections[1].client_receives);
+        assert_eq!(sections[2].kind, None);
+    }
+
+    #[test]
+    fn names_and_directions_are_written() {
+        let sections = HashMap::from([
+            ("0".to_owned(), SectionText::Receive { opus_parameters: vec!["usedtx=1"] }),
+            ("1".to_owned(), SectionText::Send { stream_id: "PA_x|TR_y".into(), track_id: "TR_y".into() }),
+        ]);
+        let text = rewrite(OFFER, &sections);
+        assert!(text.contains("a=fmtp:111 minptime=10;usedtx=1\r\n"));
+        assert!(text.contains("a=sendonly\r\na=msid:PA_x|TR_y TR_y\r\n"));
+        assert!(text.contains("a=ssrc:7 cname:x\r\n") && !text.contains("msid:a b"));
+        assert!(!text.contains("mic-1"), "a section we receive on names no track of ours");
+        let idle = rewrite(OFFER, &HashMap::from([("1".to_owned(), SectionText::Idle)]));
+        assert!(idle.contains("a=inactive") && !idle.contains("a=ssrc:7"));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_is_read_without_panic(text in "\\PC{0,400}", lines in proptest::collection::vec("[am]=[a-z0-9:/ -]{0,30}", 0..40)) {
+            let _ = read_sections(&text);
+            let joined = lines.join("\r\n");
+            let sections = read_sections(&joined);
+            let all = sections.iter().map(|s| (s.mid.clone(), SectionText::Idle)).collect();
+            let _ = rewrite(&joined, &all);
+        }
+    }
+}
