@@ -1,0 +1,7 @@
+//! The signalling connection: a WebSocket with one protobuf message per binary frame.
+
+mod address;
+mod socket;
+
+pub(crate) use address::{Dial, Resume};
+pub(crate) use socket::{First, Signal, dial};

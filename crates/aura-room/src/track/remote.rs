@@ -1,0 +1,283 @@
+//! A track we receive.
+//!
+//! Packets wait in a bounded queue that drops its oldest: a reader that stalls resumes near the present. Frames are put
+//! together in the reader's task.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aura_media::{Codec, MediaKind};
+use aura_types::{Clock, SystemClock};
+pub use livekit_protocol::VideoQuality;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use tokio::sync::Notify;
+use webrtc::media_stream::track_remote::TrackRemote;
+
+use crate::frame::{Assembler, Frame, Output, RtpPacket};
+
+/// Packets that wait for a reader.
+const QUEUE_PACKETS: usize = 1_024;
+/// Keyframes asked for on our own account are this far apart.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What we want of a subscribed track.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrackSettings {
+    /// Send nothing for now, without unsubscribing.
+    pub disabled: bool,
+    /// Quality wanted; ignored when dimensions are given.
+    pub quality: Option<VideoQuality>,
+    /// Size at which the video is shown, pixels.
+    pub dimensions: Option<(u32, u32)>,
+    /// Frames per second wanted.
+    pub fps: Option<u32>,
+    /// 1 is the most important; unset leaves it to the server.
+    pub priority: Option<u32>,
+}
+
+/// A subscribed track. Cheap to clone; clones share one queue, so each packet reaches one of them.
+#[derive(Debug, Clone)]
+pub struct RemoteTrack {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    sid: String,
+    identity: String,
+    kind: MediaKind,
+    queue: Mutex<Queue>,
+    ready: Notify,
+    frames: tokio::sync::Mutex<Option<Assembler>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    packets: VecDeque<RtpPacket>,
+    dropped: u64,
+    ended: bool,
+    codec: Option<Codec>,
+    feedback: Option<Feedback>,
+    keyframe_asked_at: Option<Instant>,
+}
+
+#[derive(Clone)]
+struct Feedback {
+    track: Arc<dyn TrackRemote>,
+    ssrc: u32,
+}
+
+impl std::fmt::Debug for Feedback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feedback").field("ssrc", &self.ssrc).finish_non_exhaustive()
+    }
+}
+
+impl RemoteTrack {
+    pub(crate) fn new(sid: String, identity: String, kind: MediaKind, codec: Option<Codec>) -> Self {
+        let inner = Inner {
+            sid,
+            identity,
+            kind,
+            queue: Mutex::new(Queue { codec, ..Queue::default() }),
+            ready: Notify::new(),
+            frames: tokio::sync::Mutex::new(None),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The track's id.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        &self.inner.sid
+    }
+
+    /// Its publisher's identity.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
+    }
+
+    /// Audio or video.
+    #[must_use]
+    pub fn kind(&self) -> MediaKind {
+        self.inner.kind
+    }
+
+    /// The codec, known at the latest when media arrives.
+    #[must_use]
+    pub fn codec(&self) -> Option<Codec> {
+        self.lock().codec
+    }
+
+    /// Packets dropped because nobody read them in time.
+    #[must_use]
+    pub fn dropped_packets(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// The next RTP packet as it arrived, retransmissions resolved; `None` once the track ended.
+    ///
+    /// Cancel safe.
+    pub async fn next_packet(&self) -> Option<RtpPacket> {
+        loop {
+            let ready = self.inner.ready.notified();
+            {
+                let mut queue = self.lock();
+                if let Some(packet) = queue.packets.pop_front() {
+                    return Some(packet);
+                }
+                if queue.ended {
+                    return None;
+                }
+            }
+            ready.await;
+        }
+    }
+
+    /// The next frame in order; `None` once the track ended, or when frames of its codec cannot be put together
+    /// (then there is [`Self::next_packet`]).
+    ///
+    /// After a loss the next frame is marked, and the publisher of video is asked for a keyframe. Cancel safe.
+    pub async fn next_frame(&self) -> Option<Frame> {
+        let mut frames = self.inner.frames.lock().await;
+        loop {
+            let deadline = if let Some(assembler) = frames.as_mut() {
+                match assembler.poll(SystemClock.monotonic()) {
+                    Some(Output::Frame(frame)) => return Some(frame),
+                    Some(Output::NeedKeyframe) => {
+                        self.ask_for_keyframe().await;
+                        continue;
+                    }
+                    None => assembler.deadline(),
+                }
+            } else {
+                None
+            };
+            let packet = match deadline {
+                Some(deadline) => match tokio::time::timeout_at(deadline.into(), self.next_packet()).await {
+                    Ok(packet) => packet?,
+                    Err(_) => continue,
+                },
+                None => self.next_packet().await?,
+            };
+            let assembler = if let Some(assembler) = frames.as_mut() {
+                assembler
+            } else {
+                let codec = self.codec().filter(|codec| Assembler::supports(*codec));
+                let Some(codec) = codec else {
+                    tracing::warn!(track.sid = self.sid(), "frames of this codec cannot be put together");
+                    return None;
+                };
+                frames.insert(Assembler::new(codec))
+            };
+            assembler.push(packet, SystemClock.monotonic());
+        }
+    }
+
+    /// Asks the publisher of video for a keyframe.
+    pub async fn request_keyframe(&self) {
+        let feedback = self.lock().feedback.clone();
+        let Some(Feedback { track, ssrc }) = feedback else { return };
+        let request = PictureLossIndication { sender_ssrc: 0, media_ssrc: ssrc };
+        // A connection that is gone needs no keyframe.
+        let _ = track.write_rtcp(vec![Box::new(request)]).await;
+    }
+
+    async fn ask_for_keyframe(&self) {
+        let now = SystemClock.monotonic();
+        {
+            let mut queue = self.lock();
+            if queue.keyframe_asked_at.is_some_and(|asked_at| now < asked_at + KEYFRAME_INTERVAL) {
+                return;
+            }
+            queue.keyframe_asked_at = Some(now);
+        }
+        self.request_keyframe().await;
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Media arrived: where its feedback goes, and what it is.
+    pub(crate) fn attach(&self, track: Arc<dyn TrackRemote>, ssrc: u32, codec: Option<Codec>) {
+        let mut queue = self.lock();
+        queue.feedback = Some(Feedback { track, ssrc });
+        queue.codec = codec.or(queue.codec);
+    }
+
+    pub(crate) fn push(&self, packet: RtpPacket) {
+        {
+            let mut queue = self.lock();
+            if queue.ended {
+                return;
+            }
+            if queue.packets.len() >= QUEUE_PACKETS {
+                queue.packets.pop_front();
+                queue.dropped += 1;
+            }
+            queue.packets.push_back(packet);
+        }
+        self.inner.ready.notify_one();
+    }
+
+    pub(crate) fn end(&self) {
+        {
+            let mut queue = self.lock();
+            queue.ended = true;
+            queue.feedback = None;
+        }
+        self.inner.ready.notify_waiters();
+        self.inner.ready.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn packet(sequence: u16) -> RtpPacket {
+        RtpPacket {
+            sequence,
+            timestamp: u32::from(sequence) * 960,
+            marker: false,
+            payload_type: 111,
+            ssrc: 1,
+            payload: Bytes::from_static(b"opus"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stalled_reader_resumes_near_the_present_and_learns_the_end() {
+        let track = RemoteTrack::new("TR_1".into(), "ann".into(), MediaKind::Audio, Some(Codec::Opus));
+        let count = u16::try_from(QUEUE_PACKETS).expect("small") + 10;
+        for sequence in 0..count {
+            track.push(packet(sequence));
+        }
+        track.end();
+        let first = track.next_packet().await.expect("packets are left");
+        assert_eq!(first.sequence, 10);
+        assert_eq!(track.dropped_packets(), 10);
+        let mut frames = 0;
+        while let Some(frame) = track.next_frame().await {
+            assert_eq!(&frame.data[..], b"opus");
+            frames += 1;
+        }
+        assert_eq!(frames, QUEUE_PACKETS - 1);
+    }
+
+    #[tokio::test]
+    async fn a_codec_without_assembly_offers_packets_only() {
+        let track = RemoteTrack::new("TR_1".into(), "ann".into(), MediaKind::Video, Some(Codec::Av1));
+        track.push(packet(1));
+        assert!(track.next_frame().await.is_none());
+    }
+}

@@ -1,0 +1,8 @@
+//! Peer connections, on the `webrtc` crate. Everything that knows its types lives here and in `track`.
+
+mod channel;
+mod keyframe;
+mod peer;
+
+pub(crate) use channel::{DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl};
+pub(crate) use peer::{Peer, PeerConfig, PeerEvent, TaggedPeerEvent, Target, codec_of};

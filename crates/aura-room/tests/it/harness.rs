@@ -1,0 +1,179 @@
+//! A server to talk to, tokens for it, and waiting for events.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aura_room::{EventStream, LocalTrack, Room, RoomEvent, RoomOptions, SignalMode};
+use bytes::Bytes;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+
+/// Nothing here takes longer on a machine that works.
+const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Server {
+    url: String,
+    key: String,
+    secret: String,
+}
+
+pub(crate) async fn server() -> Server {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
+    let given = |name: &str| std::env::var(name).ok();
+    let url = given("AURA_ROOM_TEST_URL").expect("AURA_ROOM_TEST_URL");
+    Server {
+        url,
+        key: given("AURA_ROOM_TEST_KEY").unwrap_or_else(|| "devkey".to_owned()),
+        secret: given("AURA_ROOM_TEST_SECRET").unwrap_or_else(|| "secret".to_owned()),
+    }
+}
+
+/// Options for either mode; every scenario runs in both.
+pub(crate) fn options(mode: SignalMode) -> RoomOptions {
+    RoomOptions { mode, ..RoomOptions::default() }
+}
+
+/// A room name nobody else uses.
+pub(crate) fn room_name(test: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{test}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Server {
+    pub(crate) fn token(&self, room: &str, identity: &str, video: Value) -> String {
+        let mut grants = json!({"room": room, "roomJoin": true, "canUpdateOwnMetadata": true});
+        if let (Some(grants), Some(video)) = (grants.as_object_mut(), video.as_object()) {
+            grants.extend(video.clone());
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let claims = json!({
+            "iss": self.key, "sub": identity, "name": identity.to_uppercase(),
+            "nbf": now - 5, "exp": now + 600, "video": grants,
+        });
+        let key = EncodingKey::from_secret(self.secret.as_bytes());
+        jsonwebtoken::encode(&Header::default(), &claims, &key).expect("a token")
+    }
+
+    pub(crate) async fn join(&self, room: &str, identity: &str, options: RoomOptions) -> (Room, Events) {
+        let token = self.token(room, identity, json!({}));
+        let (room, stream) = Room::connect(&self.url, &token, options).await.expect("joined");
+        (room, Events { stream, who: identity.to_owned() })
+    }
+
+    pub(crate) async fn try_join(&self, token: &str) -> Result<(), aura_room::RoomError> {
+        Room::connect(&self.url, token, RoomOptions::default()).await.map(|_| ())
+    }
+}
+
+pub(crate) struct Events {
+    stream: EventStream,
+    who: String,
+}
+
+impl Events {
+    /// The first event `pick` wants; others are passed over.
+    pub(crate) async fn expect<T>(&mut self, what: &str, mut pick: impl FnMut(RoomEvent) -> Option<T>) -> T {
+        let mut seen = Vec::new();
+        let found = tokio::time::timeout(LIMIT, async {
+            while let Some(event) = self.stream.next().await {
+                seen.push(format!("{event:?}").chars().take(60).collect::<String>());
+                if let Some(found) = pick(event) {
+                    return Some(found);
+                }
+            }
+            None
+        });
+        match found.await {
+            Ok(Some(found)) => found,
+            Ok(None) => panic!("{}: room over while waiting for {what}; saw {seen:#?}", self.who),
+            Err(_) => panic!("{}: waited in vain for {what}; saw {seen:#?}", self.who),
+        }
+    }
+}
+
+/// Waits for `future`, within reason.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Writes audio every 20 ms until dropped. Every frame says which one it is.
+pub(crate) fn speak(track: &LocalTrack) -> Playing {
+    play(track.clone(), Duration::from_millis(20), |number| frame(b'a', number, 40))
+}
+
+/// Writes 25 VP8 frames a second until dropped; a keyframe first and whenever one is wanted.
+pub(crate) fn film(track: &LocalTrack) -> Playing {
+    let wanted = track.clone();
+    let track = track.clone();
+    Playing(tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_millis(40));
+        let mut key = true;
+        for number in 0.. {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = wanted.keyframe_wanted() => { key = true; tick.tick().await; }
+            }
+            let mut data = vec![0; if key { 6_000 } else { 1_500 }];
+            data[0] = u8::from(!key);
+            data[1..9].copy_from_slice(&u64::to_be_bytes(number));
+            let written = track.write(data.into(), Duration::from_millis(40)).await.expect("a frame");
+            if written == aura_room::Written::Sent {
+                key = false;
+            }
+        }
+    }))
+}
+
+fn play(track: LocalTrack, pace: Duration, frame: impl Fn(u64) -> Bytes + Send + 'static) -> Playing {
+    Playing(tokio::spawn(async move {
+        let mut tick = tokio::time::interval(pace);
+        for number in 0.. {
+            tick.tick().await;
+            track.write_audio(frame(number), pace, 10, true).await.expect("a frame");
+        }
+    }))
+}
+
+/// `kind`, the number, and padding.
+fn frame(kind: u8, number: u64, size: usize) -> Bytes {
+    let mut data = vec![kind; size];
+    data[1..9].copy_from_slice(&number.to_be_bytes());
+    data.into()
+}
+
+/// The number inside a frame.
+pub(crate) fn number(frame: &aura_room::Frame) -> u64 {
+    u64::from_be_bytes(frame.data[1..9].try_into().expect("eight bytes"))
+}
+
+/// A task that ends with the test.
+pub(crate) struct Playing(tokio::task::JoinHandle<()>);
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a scenario in both modes.
+#[macro_export]
+macro_rules! in_both_modes {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                #[tokio::test(flavor = "multi_thread")]
+                async fn dual() {
+                    super::scenario::$name(aura_room::SignalMode::Dual).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn single() {
+                    super::scenario::$name(aura_room::SignalMode::Single).await;
+                }
+            }
+        )+
+    };
+}
