@@ -1,0 +1,66 @@
+//! What each service is started with. Pure: options, secrets and addresses in, environments out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use crate::secrets::Secrets;
+use crate::up::options::Options;
+
+/// One child process of the stack.
+#[derive(Debug, Clone)]
+pub(crate) struct ServicePlan {
+    /// Name of the executable and of its log lines.
+    pub(crate) name: &'static str,
+    /// Added to the environment the supervisor itself has.
+    pub(crate) env: Vec<(&'static str, String)>,
+    /// Answers 200 once the service and what it needs are up.
+    pub(crate) ready_url: String,
+}
+
+/// Every service of the stack; they start and stop together and wait for each other by readiness.
+pub(crate) fn services(
+    options: &Options,
+    secrets: &Secrets,
+    files: &Path,
+    database_url: &str,
+    redis_url: &str,
+) -> Vec<ServicePlan> {
+    let inside = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port).to_string();
+    let outside = |port| SocketAddr::new(options.listen, port).to_string();
+    let shared = [
+        ("REDIS_URL", redis_url.to_owned()),
+        ("LIVEKIT_KEYS", secrets.livekit_keys()),
+        ("AURALINK_SERVICE_SECRET", secrets.service_secret.clone()),
+    ];
+    let media_ips: Vec<String> = options.media_ips().iter().map(IpAddr::to_string).collect();
+
+    let mut dashboard = shared.to_vec();
+    dashboard.extend([
+        ("DATABASE_URL", database_url.to_owned()),
+        ("AURALINK_USER_SECRET", secrets.user_secret.clone()),
+        ("AURA_DASHBOARD__HTTP_ADDR", outside(options.http_port)),
+        ("AURA_DASHBOARD__GRPC_ADDR", inside(options.dashboard_grpc_port)),
+        ("AURA_DASHBOARD__ADMIN_ADDR", inside(options.dashboard_admin_port)),
+        ("AURA_DASHBOARD__PUBLIC_URL", options.public_url()),
+        ("AURA_DASHBOARD__SFU__GRPC_URL", format!("http://{}", inside(options.sfu_grpc_port))),
+        ("AURA_DASHBOARD__SFU__PUBLIC_URL", options.sfu_public_url()),
+        ("AURA_DASHBOARD__FILES__DIR", files.display().to_string()),
+    ]);
+
+    let mut sfu = shared.to_vec();
+    sfu.extend([
+        ("AURA_SFU__HTTP_ADDR", outside(options.sfu_port)),
+        ("AURA_SFU__GRPC_ADDR", inside(options.sfu_grpc_port)),
+        ("AURA_SFU__ADMIN_ADDR", inside(options.sfu_admin_port)),
+        ("AURA_SFU__RTC__UDP_PORT", options.ice_udp_port.to_string()),
+        ("AURA_SFU__RTC__TCP_PORT", options.ice_tcp_port.to_string()),
+        ("AURA_SFU__RTC__NODE_IPS", media_ips.join(",")),
+        ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
+    ]);
+
+    let ready = |port| format!("http://{}/ready", inside(port));
+    vec![
+        ServicePlan { name: "dashboard", env: dashboard, ready_url: ready(options.dashboard_admin_port) },
+        ServicePlan { name: "webrtc-sfu", env: sfu, ready_url: ready(options.sfu_admin_port) },
+    ]
+}
