@@ -1,0 +1,20 @@
+// Short names for the schemas of the OpenAPI document.
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type User = Schemas["User"];
+export type Person = Schemas["Person"];
+export type Session = Schemas["Session"];
+export type Room = Schemas["Room"];
+export type Invite = Schemas["Invite"];
+export type InvitePreview = Schemas["InvitePreview"];
+export type Join = Schemas["Join"];
+export type Message = Schemas["Message"];
+export type Call = Schemas["Call"];
+export type CallStatus = Call["status"];
+export type CallJoin = Schemas["CallJoin"];
+export type StoredFile = Schemas["File"];
+export type Share = Schemas["Share"];
+export type SharePreview = Schemas["SharePreview"];
+export type CallMedia = Call["media"];

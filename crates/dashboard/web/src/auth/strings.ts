@@ -1,0 +1,27 @@
+import { area } from "../i18n/translate";
+
+export const t = area("auth", {
+  tagline: "Calls and meetings that start with a link.",
+  point_link: "One link to join: no install, and no account for guests",
+  point_share: "Chat, screen sharing and files in the same place",
+  point_own: "Runs on your own server, and talks to nobody else",
+  login_title: "Welcome back",
+  login_intro: "Log in to your rooms and calls.",
+  login: "Log in",
+  no_account: "New here?",
+  create_account: "Create an account",
+  register_title: "Create your account",
+  register_intro: "It takes a name, an address and a password.",
+  register: "Create account",
+  have_account: "Already have an account?",
+  email: "Email",
+  password: "Password",
+  password_hint: "At least 10 characters",
+  password_short: "Use at least 10 characters",
+  display_name: "Your name",
+  display_name_hint: "Shown to people you meet",
+  email_taken: "An account with this address already exists.",
+  wrong: "The address or the password is not right.",
+  server_away_title: "The server is not answering",
+  server_away: "AuraLink keeps trying and continues as soon as it is back.",
+});

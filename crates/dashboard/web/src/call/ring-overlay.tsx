@@ -1,0 +1,83 @@
+// The card that appears over any page while somebody calls.
+import { useEffect, useRef } from "react";
+import * as callsApi from "../api/calls";
+import { ApiError, messageOf } from "../api/problem";
+import { api, useUser } from "../auth/current";
+import { useRoute } from "../router/router";
+import { Avatar } from "../ui/avatar";
+import { Button } from "../ui/button";
+import { useAction } from "../ui/resource";
+import { toast } from "../ui/toast";
+import { other } from "./call-state";
+import { useIncoming } from "./incoming";
+import { answerCall } from "./place";
+import { t } from "./strings";
+import { ring } from "./tones";
+
+export function RingOverlay() {
+  const me = useUser();
+  const route = useRoute();
+  const { call, hide } = useIncoming(me.id);
+  const accept = useRef<HTMLButtonElement>(null);
+  const shown = call !== null && !(route.name === "call" && route.id === call.id);
+  const id = shown ? call.id : null;
+
+  useEffect(() => {
+    if (!id) return;
+    const stop = ring();
+    const title = document.title;
+    document.title = `● ${title}`;
+    const before = document.activeElement as HTMLElement | null;
+    // Somebody typing must not answer with the next space bar.
+    if (!before?.closest("input, textarea, select")) accept.current?.focus();
+    return () => {
+      stop();
+      document.title = document.title.replace(/^● /, "");
+      before?.focus?.();
+    };
+  }, [id]);
+
+  const answer = useAction(async (callId: string) => {
+    try {
+      await answerCall(callId);
+    } catch (error) {
+      toast(messageOf(error), { icon: "warning" });
+      if (!(error instanceof ApiError && error.transient)) hide(callId);
+    }
+  });
+  const decline = useAction(async (callId: string) => {
+    hide(callId);
+    await callsApi.declineCall(api, callId);
+  });
+
+  if (!call || !shown) return null;
+  const caller = other(call, me.id);
+  const busy = route.name === "room" || route.name === "join" || route.name === "call";
+  return (
+    <div className="ring" role="alertdialog" aria-labelledby="ring-name" aria-describedby="ring-kind" data-testid="incoming-call">
+      <div className="ring-avatar">
+        <Avatar name={caller.display_name} id={caller.id} size="large" />
+      </div>
+      <div className="ring-who">
+        <strong id="ring-name">{caller.display_name}</strong>
+        <span id="ring-kind">{call.media === "video" ? t("incoming_video") : t("incoming_audio")}</span>
+      </div>
+      <div className="ring-actions">
+        <Button look="danger" icon="hangup" onClick={() => void decline.run(call.id)} data-testid="decline-call">
+          {t("decline")}
+        </Button>
+        <button
+          type="button"
+          ref={accept}
+          className="button button-accept"
+          disabled={answer.busy}
+          onClick={() => void answer.run(call.id)}
+          data-testid="accept-call"
+        >
+          {answer.busy ? <span className="spinner spinner-small" /> : null}
+          {busy ? t("leave_and_accept") : t("accept")}
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import "@fontsource-variable/instrument-sans/index.css";
+import "./ui/base.css";
+import "./ui/controls.css";
+import "./ui/overlays.css";
+import "./shell/shell.css";
+import "./auth/auth.css";
+import "./ui/theme";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app";
+import { session } from "./auth/current";
+import "./realtime/current";
+
+void session.start();
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

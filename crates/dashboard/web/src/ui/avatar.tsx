@@ -1,0 +1,23 @@
+// A coloured disc with initials; the colour belongs to the person, not to the page.
+
+export function initials(name: string): string {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const first = [...(words[0] ?? "?")][0] ?? "?";
+  const last = words.length > 1 ? ([...(words[words.length - 1] ?? "")][0] ?? "") : "";
+  return (first + last).toLocaleUpperCase();
+}
+
+/** 0–7, stable for a key. */
+export function tone(key: string): number {
+  let hash = 7;
+  for (const char of key) hash = (hash * 31 + (char.codePointAt(0) ?? 0)) % 9973;
+  return hash % 8;
+}
+
+export function Avatar({ name, id, size = "medium" }: { name: string; id: string; size?: "small" | "medium" | "large" | "fill" }) {
+  return (
+    <span className={`avatar avatar-${size} tone-${tone(id)}`} aria-hidden="true">
+      {initials(name)}
+    </span>
+  );
+}
