@@ -10,7 +10,7 @@ export function shortDate(at: string, now = new Date()): string {
   const then = new Date(at);
   const locale = currentLocale();
   if (then.toDateString() === now.toDateString()) return clockTime(then);
-  const days = (now.getTime() - then.getTime()) / 86_400_000;
+  const days = Math.abs(now.getTime() - then.getTime()) / 86_400_000;
   if (days < 6) return `${then.toLocaleDateString(locale, { weekday: "short" })} ${clockTime(then)}`;
   return then.toLocaleDateString(locale, { day: "numeric", month: "short", year: "numeric" });
 }

@@ -45,7 +45,8 @@ export function ConnectionBanner() {
   const { connection, leave } = useMeeting();
   const text = sentence(connection, useOnline());
   const good = connection.phase === "connected";
-  const calm = good || connection.phase === "connecting";
+  const starting = connection.phase === "rejoining" && connection.first && connection.attempt < LONG_ATTEMPT;
+  const calm = connection.phase === "connecting" || starting;
   return (
     <div className="banner-place" role="status" aria-live="polite">
       {text && (

@@ -17,11 +17,12 @@ interface TopBarProps {
 
 export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBarProps) {
   const { title, room, kind, connection } = useMeeting();
+  const started = connection.phase !== "connecting" && !(connection.phase === "rejoining" && connection.first);
   return (
     <header className="topbar">
       <div className="topbar-title">
         <h1 data-testid="meeting-title">{title}</h1>
-        <Clock running={connection.phase !== "connecting"} />
+        <Clock running={started} />
         {connection.phase === "connected" && <QualityBadge participant={room.localParticipant} always />}
       </div>
       {sharing && (

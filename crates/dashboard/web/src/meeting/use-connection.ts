@@ -46,8 +46,11 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
       const local = room.localParticipant;
       const { audio, video } = handed.current;
       handed.current = { audio: null, video: null };
-      const mic = audio ? local.publishTrack(audio) : wanted.current.mic ? local.setMicrophoneEnabled(true) : null;
-      const cam = video ? local.publishTrack(video) : wanted.current.cam ? local.setCameraEnabled(true) : null;
+      const { mic: wantMic, cam: wantCam } = wanted.current;
+      if (!wantMic) audio?.stop();
+      if (!wantCam) video?.stop();
+      const mic = wantMic ? (audio ? local.publishTrack(audio) : local.setMicrophoneEnabled(true)) : null;
+      const cam = wantCam ? (video ? local.publishTrack(video) : local.setCameraEnabled(true)) : null;
       mic?.catch((error: unknown) => !abort.signal.aborted && latest.current.onDeviceError(error, "mic"));
       cam?.catch((error: unknown) => !abort.signal.aborted && latest.current.onDeviceError(error, "cam"));
     };

@@ -1,4 +1,5 @@
 import { Icon, type IconName } from "../../ui/icon";
+import { NARROW, useMediaQuery } from "../../ui/media-query";
 import { MenuItem, Popover } from "../../ui/popover";
 import type { PanelName } from "../context";
 import { useMeeting } from "../context";
@@ -22,6 +23,17 @@ interface ControlBarProps {
 
 export function ControlBar({ media, hands, panel, unread, people, toggle, extras, leaveLabel, onLeave }: ControlBarProps) {
   const { kind } = useMeeting();
+  // On a phone the bar holds what is needed most; the rest is under "More".
+  const narrow = useMediaQuery(NARROW);
+  const room = kind === "room";
+  const more: ControlBarProps["extras"] = narrow && room
+    ? [
+        { icon: "hand", text: hands.raised ? t("hand_lower") : t("hand_raise"), run: hands.toggle },
+        { icon: "people", text: `${t("people")} (${people})`, run: () => toggle("people") },
+        { icon: "files", text: t("files"), run: () => toggle("files") },
+        ...extras,
+      ]
+    : extras;
   return (
     <div className="controls" role="toolbar" aria-label={t("controls")}>
       <div className="controls-media">
@@ -60,7 +72,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
             onClick={() => void media.setShare(!media.sharing)}
           />
         )}
-        {kind === "room" && (
+        {room && !narrow && (
           <Control
             icon="hand"
             label={hands.raised ? t("hand_lower") : t("hand_raise")}
@@ -78,11 +90,12 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
           trigger={(props) => (
             <button type="button" className="control" aria-label={t("more")} title={t("more")} data-testid="more" {...props}>
               <Icon name="more" size={22} />
+              {narrow && hands.queue.length > 0 && <span className="badge">{hands.queue.length}</span>}
             </button>
           )}
         >
           {(close) =>
-            extras.map((extra) => (
+            more.map((extra) => (
               <MenuItem
                 key={extra.text}
                 icon={extra.icon}
@@ -113,7 +126,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
           testId="chat-toggle"
           onClick={() => toggle("chat")}
         />
-        {kind === "room" && (
+        {room && !narrow && (
           <>
             <Control
               icon="people"

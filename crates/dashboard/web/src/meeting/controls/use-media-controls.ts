@@ -29,7 +29,10 @@ export interface MediaControls {
 }
 
 export function useMediaControls(): MediaControls {
-  const { room, wanted } = useMeeting();
+  const { room, wanted, connection } = useMeeting();
+  // Without a connection there is nothing to switch: the wish is kept and carried out on (re)joining.
+  const away = connection.phase === "connecting" || connection.phase === "rejoining";
+  const [, redraw] = useState(0);
   const { isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } = useLocalParticipant({ room });
   const [busy, setBusy] = useState({ mic: false, cam: false, share: false });
   const local = room.localParticipant;
@@ -46,6 +49,7 @@ export function useMediaControls(): MediaControls {
   const setMic = async (on: boolean) => {
     wanted.mic = on;
     savePreferences({ micOn: on });
+    if (away) return redraw((count) => count + 1);
     await during("mic", () => local.setMicrophoneEnabled(on)).catch((error: unknown) => {
       wanted.mic = false;
       deviceProblem(error, "mic");
@@ -54,6 +58,7 @@ export function useMediaControls(): MediaControls {
   const setCam = async (on: boolean) => {
     wanted.cam = on;
     savePreferences({ camOn: on });
+    if (away) return redraw((count) => count + 1);
     await during("cam", () => local.setCameraEnabled(on)).catch((error: unknown) => {
       wanted.cam = false;
       deviceProblem(error, "cam");
@@ -71,8 +76,8 @@ export function useMediaControls(): MediaControls {
   };
 
   return {
-    mic: isMicrophoneEnabled,
-    cam: isCameraEnabled,
+    mic: away ? wanted.mic : isMicrophoneEnabled,
+    cam: away ? wanted.cam : isCameraEnabled,
     sharing: isScreenShareEnabled,
     canShare: typeof navigator.mediaDevices?.getDisplayMedia === "function",
     busy,

@@ -20,7 +20,7 @@ interface StageProps {
 }
 
 export function Stage({ mode, hideNoVideo, alone }: StageProps) {
-  const { kind } = useMeeting();
+  const { kind, connection } = useMeeting();
   const [pinned, setPinned] = useState<string | null>(null);
   const speaker = useLastSpeaker();
   const all = useTiles();
@@ -46,7 +46,7 @@ export function Stage({ mode, hideNoVideo, alone }: StageProps) {
       ) : (
         <Gallery tiles={tiles} pinned={pinned} onPin={pin} speaker={speaker} />
       )}
-      {!others && alone}
+      {!others && (kind === "call" || connection.phase === "connected") && alone}
     </section>
   );
 }
