@@ -4,7 +4,6 @@ CREATE TABLE dashboard.messages (
     owner_id        uuid NOT NULL,
     room_id         uuid NOT NULL,
     id              uuid NOT NULL,
-    seq             bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     sender_id       uuid NOT NULL, -- a user or a guest
     sender_identity text NOT NULL,
     sender_name     text NOT NULL,
@@ -13,7 +12,7 @@ CREATE TABLE dashboard.messages (
     PRIMARY KEY (owner_id, room_id, id),
     FOREIGN KEY (owner_id, room_id) REFERENCES dashboard.rooms (owner_id, id) ON DELETE CASCADE
 );
-CREATE INDEX messages_in_order ON dashboard.messages (room_id, seq DESC);
+CREATE INDEX messages_in_order ON dashboard.messages (room_id, created_at DESC, id DESC);
 
 ALTER TABLE dashboard.messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dashboard.messages FORCE ROW LEVEL SECURITY;

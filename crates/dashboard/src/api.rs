@@ -1,0 +1,103 @@
+//! `/api/v1`: parse, call, map. One file per resource; the OpenAPI document is made from these handlers.
+
+mod auth;
+mod caller;
+mod calls;
+mod contacts;
+mod docs;
+mod download;
+mod files;
+mod invites;
+mod list;
+mod messages;
+mod participants;
+mod problem;
+mod rooms;
+mod shares;
+
+pub(crate) use caller::{Subject, token_subject};
+pub(crate) use docs::routes as docs;
+
+use crate::app::App;
+use axum::Router;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "AuraLink dashboard",
+        description = "Accounts, rooms, calls and shared files. Errors are problem documents (RFC 9457). Ids of \
+                       things the caller may not see are unknown to the caller: 404."
+    ),
+    components(schemas(problem::Problem, problem::FieldError)),
+    modifiers(&BearerAuth),
+    security(("bearer" = []))
+)]
+struct Document;
+
+struct BearerAuth;
+
+impl Modify for BearerAuth {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        if let Some(components) = document.components.as_mut() {
+            components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        }
+    }
+}
+
+/// Routes with small bodies, routes that take files, and the document of both.
+pub(crate) fn routes() -> (Router<App>, Router<App>, OpenApi) {
+    let (uploads, upload_paths) = OpenApiRouter::new()
+        .routes(routes!(files::upload_file))
+        .routes(routes!(files::upload_room_file))
+        .split_for_parts();
+    let (api, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me, auth::update_me))
+        .routes(routes!(contacts::search_people))
+        .routes(routes!(contacts::list_contacts, contacts::add_contact))
+        .routes(routes!(contacts::remove_contact))
+        .routes(routes!(rooms::create_room, rooms::list_rooms))
+        .routes(routes!(rooms::read_room, rooms::update_room, rooms::delete_room))
+        .routes(routes!(rooms::join_room))
+        .routes(routes!(invites::create_invite, invites::list_invites))
+        .routes(routes!(invites::revoke_invite))
+        .routes(routes!(invites::read_invite))
+        .routes(routes!(invites::accept_invite))
+        .routes(routes!(participants::list_participants))
+        .routes(routes!(participants::remove_participant))
+        .routes(routes!(participants::mute_participant))
+        .routes(routes!(messages::list_messages, messages::post_message))
+        .routes(routes!(calls::place_call, calls::list_calls))
+        .routes(routes!(calls::read_call))
+        .routes(routes!(calls::accept_call))
+        .routes(routes!(calls::decline_call))
+        .routes(routes!(calls::end_call))
+        .routes(routes!(calls::join_call))
+        .routes(routes!(files::list_files))
+        .routes(routes!(files::list_room_files))
+        .routes(routes!(files::read_file, files::delete_file))
+        .routes(routes!(files::download_file))
+        .routes(routes!(shares::create_share, shares::list_shares))
+        .routes(routes!(shares::revoke_share))
+        .routes(routes!(shares::read_share))
+        .routes(routes!(shares::download_share))
+        .split_for_parts();
+    document.merge(upload_paths);
+    (api, uploads, document)
+}
+
+/// The OpenAPI document as committed and served: JSON, stable order, one trailing newline.
+pub(crate) fn document_json(document: &OpenApi) -> String {
+    let mut text = document.to_pretty_json().expect("the document serializes");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,130 @@
+//! Who is calling: extractors that turn a Bearer token into a user or a room's guest.
+//!
+//! A guest's token is limited to one room. Handlers that do not expect guests take `CurrentUser`, which refuses
+//! them; handlers that do take `Actor` and must check the room.
+
+use crate::app::App;
+use crate::sfu;
+use aura_service::auth::user::UserClaims;
+use aura_service::error::{Result, ServiceError};
+use aura_service::http::{bearer, client_ip};
+use aura_types::{RoomId, UserId};
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::request::Parts;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// What a valid token says about its bearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    User(UserId),
+    Guest { id: UserId, room: RoomId },
+}
+
+/// Reads a token. Claims that are neither a user's nor a guest's are refused.
+pub(crate) fn token_subject(app: &App, token: &str) -> Result<Subject> {
+    let claims = app.keys.verify(token, app.now())?;
+    subject(&claims).ok_or_else(|| ServiceError::unauthenticated("the token is not one of ours"))
+}
+
+fn subject(claims: &UserClaims) -> Option<Subject> {
+    match &claims.scope {
+        None => claims.sub.parse().ok().map(Subject::User),
+        Some(scope) => Some(Subject::Guest {
+            id: sfu::parse_guest_identity(&claims.sub)?,
+            room: scope.strip_prefix("room:")?.parse().ok()?,
+        }),
+    }
+}
+
+async fn authenticate(parts: &Parts, app: &App) -> Result<Subject> {
+    let token =
+        bearer(&parts.headers).ok_or_else(|| ServiceError::unauthenticated("a Bearer token is needed"))?;
+    let subject = token_subject(app, token)?;
+    let (Subject::User(id) | Subject::Guest { id, .. }) = subject;
+    app.throttle.request(&id.to_string()).await?;
+    Ok(subject)
+}
+
+/// A logged-in user.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CurrentUser(pub(super) UserId);
+
+impl FromRequestParts<App> for CurrentUser {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        match authenticate(parts, app).await? {
+            Subject::User(id) => Ok(Self(id)),
+            Subject::Guest { .. } => Err(ServiceError::permission_denied("guests may not do this")),
+        }
+    }
+}
+
+/// A user, or nobody in particular; a token that is sent must still be good.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MaybeUser(pub(super) Option<UserId>);
+
+impl FromRequestParts<App> for MaybeUser {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        if !parts.headers.contains_key(http::header::AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        CurrentUser::from_request_parts(parts, app).await.map(|CurrentUser(id)| Self(Some(id)))
+    }
+}
+
+/// A user or a guest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Actor(Subject);
+
+impl Actor {
+    /// Whose transaction to open.
+    pub(super) fn tenant(&self) -> UserId {
+        let (Subject::User(id) | Subject::Guest { id, .. }) = self.0;
+        id
+    }
+
+    pub(super) fn is_guest(&self) -> bool {
+        matches!(self.0, Subject::Guest { .. })
+    }
+
+    /// The participant identity in rooms.
+    pub(super) fn identity(&self) -> String {
+        match self.0 {
+            Subject::User(id) => id.to_string(),
+            Subject::Guest { id, .. } => sfu::guest_identity(id),
+        }
+    }
+
+    /// A guest's token opens one room; others do not exist for it. For users the database decides.
+    pub(super) fn check_room(&self, room: RoomId) -> Result<()> {
+        match self.0 {
+            Subject::Guest { room: own, .. } if own != room => Err(ServiceError::not_found("room")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Actor {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        authenticate(parts, app).await.map(Self)
+    }
+}
+
+/// Where a request came from, for limits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Self::Rejection> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+        let peer = peer.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        Ok(Self(client_ip(&parts.headers, peer)))
+    }
+}

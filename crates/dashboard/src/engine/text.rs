@@ -1,0 +1,210 @@
+//! Text that came from outside, parsed once into types that keep their promise.
+//!
+//! Every type trims, bounds its length in characters and refuses control and bidirectional-override characters, so
+//! that no name can reorder or break the line it is shown in.
+
+use aura_types::{Coded, ErrorCode};
+
+/// A value a caller sent that does not fit its field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub(crate) struct Invalid {
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(field: &'static str, message: impl Into<String>) -> Self {
+        Self { field, message: message.into() }
+    }
+}
+
+impl Coded for Invalid {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidArgument
+    }
+
+    fn safe_message(&self) -> String {
+        self.message.clone()
+    }
+
+    fn field(&self) -> Option<&str> {
+        Some(self.field)
+    }
+}
+
+/// Characters that change how the text around them is read.
+pub(crate) fn is_disruptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn line(field: &'static str, raw: &str, max_chars: usize) -> Result<String, Invalid> {
+    let trimmed = raw.trim();
+    let chars = trimmed.chars().count();
+    if chars == 0 || chars > max_chars {
+        return Err(Invalid::new(field, format!("must have 1 to {max_chars} characters")));
+    }
+    if trimmed.chars().any(is_disruptive) {
+        return Err(Invalid::new(field, "must not contain control characters"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn paragraph(field: &'static str, raw: &str, max_chars: usize) -> Result<String, Invalid> {
+    let trimmed = raw.trim();
+    let chars = trimmed.chars().count();
+    if chars == 0 || chars > max_chars {
+        return Err(Invalid::new(field, format!("must have 1 to {max_chars} characters")));
+    }
+    if trimmed.chars().any(|c| is_disruptive(c) && !matches!(c, '\n' | '\t')) {
+        return Err(Invalid::new(field, "must not contain control characters"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $parse:ident, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) struct $name(String);
+
+        impl $name {
+            pub(crate) fn parse(raw: &str) -> Result<Self, Invalid> {
+                $parse($field, raw, $max).map(Self)
+            }
+
+            pub(crate) fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_type!(/// What people see of a person. 
+    DisplayName, "display_name", line, 80);
+text_type!(/// The title of a room.
+    RoomName, "name", line, 100);
+text_type!(/// A few sentences about a room.
+    Description, "description", paragraph, 2000);
+text_type!(/// One chat message.
+    MessageText, "text", paragraph, 4000);
+
+/// An address one can log in with. Compared without case; kept as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Email(String);
+
+impl Email {
+    pub(crate) fn parse(raw: &str) -> Result<Self, Invalid> {
+        let email = raw.trim();
+        let well_formed = email.len() <= 254
+            && email.bytes().all(|b| b.is_ascii_graphic())
+            && email.split_once('@').is_some_and(|(local, domain)| {
+                (1..=64).contains(&local.len())
+                    && !domain.contains('@')
+                    && domain.contains('.')
+                    && labels(domain)
+            });
+        if well_formed {
+            Ok(Self(email.to_owned()))
+        } else {
+            Err(Invalid::new("email", "must be an e-mail address"))
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form two spellings of the same address share.
+    pub(crate) fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+fn labels(domain: &str) -> bool {
+    domain.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
+/// What a contact search looks for: at least two characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SearchTerm(String);
+
+impl SearchTerm {
+    pub(crate) fn parse(raw: &str) -> Result<Self, Invalid> {
+        let term = raw.trim();
+        if !(2..=254).contains(&term.chars().count()) || term.chars().any(is_disruptive) {
+            return Err(Invalid::new("q", "must have 2 to 254 characters"));
+        }
+        Ok(Self(term.to_lowercase()))
+    }
+
+    /// Half-open range of the lower-cased names that start with the term, in code point order.
+    pub(crate) fn name_range(&self) -> (String, String) {
+        (self.0.clone(), format!("{}\u{10ffff}", self.0))
+    }
+
+    /// The AuraID meant, `@` and `.aura` being optional.
+    pub(crate) fn aura_id(&self) -> String {
+        let name = self.0.trim_start_matches('@');
+        format!("@{}.aura", name.strip_suffix(".aura").unwrap_or(name))
+    }
+
+    pub(crate) fn email(&self) -> Option<Email> {
+        Email::parse(&self.0).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_bounded() {
+        assert_eq!(DisplayName::parse("  Zoë ").unwrap().as_str(), "Zoë");
+        assert!(DisplayName::parse(" \t ").is_err());
+        assert!(DisplayName::parse(&"ä".repeat(80)).is_ok());
+        assert!(DisplayName::parse(&"ä".repeat(81)).is_err());
+    }
+
+    #[test]
+    fn names_cannot_reorder_or_break_a_line() {
+        for bad in ["a\nb", "a\u{202e}b", "a\u{0}b", "a\u{2066}b"] {
+            assert!(RoomName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(MessageText::parse("one\ntwo").unwrap().as_str(), "one\ntwo");
+        assert!(MessageText::parse("one\u{202e}two").is_err());
+    }
+
+    #[test]
+    fn emails_need_a_local_part_and_a_domain() {
+        assert_eq!(Email::parse(" Ada@Example.org ").unwrap().key(), "ada@example.org");
+        for bad in [
+            "",
+            "ada",
+            "@example.org",
+            "ada@",
+            "ada@org",
+            "a b@example.org",
+            "a@b@c.org",
+            "a@-x.org",
+            "a@x..org",
+        ] {
+            assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn search_reads_aura_ids_with_and_without_decoration() {
+        for raw in ["alice", "@Alice", "alice.aura", "@alice.aura"] {
+            assert_eq!(SearchTerm::parse(raw).unwrap().aura_id(), "@alice.aura");
+        }
+        let (from, to) = SearchTerm::parse("Al").unwrap().name_range();
+        assert!(("al".."am").contains(&"alice") && *from <= *"alice" && *to > *"alzheimer" && *to < *"am");
+    }
+}

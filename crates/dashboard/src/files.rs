@@ -1,0 +1,93 @@
+//! Bytes of uploaded files: streamed to disk under generated names, hashed and sniffed on the way.
+//!
+//! A file becomes visible by its row. Bytes without a row (a crash between the two) are swept; a row whose bytes
+//! are missing is a fault and reported as one.
+
+mod receive;
+mod sweep;
+
+pub(crate) use receive::{Received, UploadError};
+
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Where files lie and how large one may be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    pub dir: PathBuf,
+    pub max_bytes: u64,
+}
+
+#[derive(Clone)]
+pub(crate) struct FileStore(Arc<FileConfig>);
+
+impl FileStore {
+    /// Makes sure the folders exist and can be written.
+    pub(crate) async fn open(config: FileConfig) -> io::Result<Self> {
+        let store = Self(Arc::new(config));
+        tokio::fs::create_dir_all(store.incoming_dir()).await?;
+        Ok(store)
+    }
+
+    pub(crate) async fn read(&self, key: &str) -> io::Result<tokio::fs::File> {
+        tokio::fs::File::open(self.path(key)?).await
+    }
+
+    /// Removes bytes whose row is gone; what cannot be removed now is swept later.
+    pub(crate) async fn remove(&self, keys: &[String]) {
+        for key in keys {
+            let removed = match self.path(key) {
+                Ok(path) => tokio::fs::remove_file(path).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = removed
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, key, "a deleted file's bytes are left for the sweep");
+            }
+        }
+    }
+
+    /// `ab/ab12…`: two levels keep folders small. Keys are ours, yet checked: nothing else becomes a path.
+    fn path(&self, key: &str) -> io::Result<PathBuf> {
+        if key.len() != 32 || !key.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a storage key"));
+        }
+        Ok(self.0.dir.join(&key[..2]).join(key))
+    }
+
+    fn incoming_dir(&self) -> PathBuf {
+        self.0.dir.join("incoming")
+    }
+
+    fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    fn max_bytes(&self) -> u64 {
+        self.0.max_bytes
+    }
+}
+
+fn new_key() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_become_paths() {
+        let store = FileStore(Arc::new(FileConfig { dir: "/data".into(), max_bytes: 1 }));
+        for bad in ["../../../../../../../../../etc/passwd", "", "ab", "g0000000000000000000000000000000"] {
+            assert!(store.path(bad).is_err(), "{bad}");
+        }
+        let key = new_key();
+        assert_eq!(store.path(&key).unwrap(), Path::new("/data").join(&key[..2]).join(&key));
+    }
+}

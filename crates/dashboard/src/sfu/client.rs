@@ -1,0 +1,200 @@
+//! gRPC client of `auralink.sfu.v1.RoomControl`.
+//!
+//! Deadlines are short: a person waits behind each of these calls, and the SFU answers from memory.
+
+use super::channel::SfuChannel;
+use aura_proto::sfu::v1::room_control_client::RoomControlClient;
+use aura_proto::sfu::v1::{
+    CreateRoomRequest, DeleteRoomRequest, ListParticipantsRequest, ListRoomsRequest, MuteTrackRequest,
+    Participant, ParticipantRef, Room, Track, participant,
+};
+use aura_service::grpc::Channel;
+use aura_types::{Coded, ErrorCode};
+use std::time::Duration;
+use time::OffsetDateTime;
+use tonic::{Code, Request, Status};
+
+/// For answers that only decorate a reply.
+const GLANCE: Duration = Duration::from_millis(800);
+/// For what the caller asked to be done.
+const COMMAND: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SfuError {
+    #[error("the media server is away: {0}")]
+    Away(String),
+    #[error("the media server knows no such {0}")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Coded for SfuError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Away(_) => ErrorCode::Unavailable,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Refused(_) => ErrorCode::FailedPrecondition,
+        }
+    }
+
+    fn safe_message(&self) -> String {
+        match self {
+            Self::Away(_) => "the media server is away".to_owned(),
+            Self::NotFound(what) => format!("{what} not found"),
+            Self::Refused(_) => "the media server refused".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LiveRoom {
+    pub(crate) name: String,
+    pub(crate) participants: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LiveParticipant {
+    pub(crate) sid: String,
+    pub(crate) identity: String,
+    pub(crate) name: String,
+    pub(crate) metadata: String,
+    pub(crate) state: &'static str,
+    pub(crate) joined_at: Option<OffsetDateTime>,
+    pub(crate) hidden: bool,
+    pub(crate) tracks: Vec<LiveTrack>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LiveTrack {
+    pub(crate) sid: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) source: String,
+    pub(crate) muted: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Sfu {
+    client: RoomControlClient<SfuChannel>,
+}
+
+impl Sfu {
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self { client: RoomControlClient::new(SfuChannel(channel)) }
+    }
+
+    /// How many are in each of these rooms; rooms that are not live are absent.
+    pub(crate) async fn live_rooms(&self, names: Vec<String>) -> Result<Vec<LiveRoom>, SfuError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reply = self.client.clone().list_rooms(within(GLANCE, ListRoomsRequest { names })).await;
+        let rooms = reply.map_err(|status| refused(&status, "room"))?.into_inner().rooms;
+        Ok(rooms.into_iter().map(LiveRoom::from).collect())
+    }
+
+    /// Everyone in the room; nobody when it is not live.
+    pub(crate) async fn participants(&self, room: &str) -> Result<Vec<LiveParticipant>, SfuError> {
+        let request = within(COMMAND, ListParticipantsRequest { room: room.to_owned() });
+        match self.client.clone().list_participants(request).await {
+            Ok(reply) => Ok(reply.into_inner().participants.into_iter().map(LiveParticipant::from).collect()),
+            Err(status) if status.code() == Code::NotFound => Ok(Vec::new()),
+            Err(status) => Err(refused(&status, "room")),
+        }
+    }
+
+    /// Creates the room, or applies these settings to the live one.
+    pub(crate) async fn configure(
+        &self,
+        room: &str,
+        max_participants: u32,
+        metadata: String,
+    ) -> Result<(), SfuError> {
+        let request =
+            CreateRoomRequest { name: room.to_owned(), max_participants, metadata, ..Default::default() };
+        let reply = self.client.clone().create_room(within(GLANCE, request)).await;
+        reply.map(|_| ()).map_err(|status| refused(&status, "room"))
+    }
+
+    /// Ends the room; fine when there is none.
+    pub(crate) async fn delete_room(&self, room: &str) -> Result<(), SfuError> {
+        let request = within(COMMAND, DeleteRoomRequest { room: room.to_owned() });
+        match self.client.clone().delete_room(request).await {
+            Ok(_) => Ok(()),
+            Err(status) if status.code() == Code::NotFound => Ok(()),
+            Err(status) => Err(refused(&status, "room")),
+        }
+    }
+
+    pub(crate) async fn remove_participant(&self, room: &str, identity: &str) -> Result<(), SfuError> {
+        let request = ParticipantRef { room: room.to_owned(), identity: identity.to_owned() };
+        let reply = self.client.clone().remove_participant(within(COMMAND, request)).await;
+        reply.map(|_| ()).map_err(|status| refused(&status, "participant"))
+    }
+
+    pub(crate) async fn mute(
+        &self,
+        room: &str,
+        identity: &str,
+        track_sid: &str,
+        muted: bool,
+    ) -> Result<(), SfuError> {
+        let request = MuteTrackRequest {
+            room: room.to_owned(),
+            identity: identity.to_owned(),
+            track_sid: track_sid.to_owned(),
+            muted,
+        };
+        let reply = self.client.clone().mute_track(within(COMMAND, request)).await;
+        reply.map(|_| ()).map_err(|status| refused(&status, "track"))
+    }
+}
+
+fn within<T>(deadline: Duration, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+fn refused(status: &Status, what: &'static str) -> SfuError {
+    match status.code() {
+        Code::NotFound => SfuError::NotFound(what),
+        Code::FailedPrecondition | Code::InvalidArgument => SfuError::Refused(status.message().to_owned()),
+        code => SfuError::Away(format!("{code:?}: {}", status.message())),
+    }
+}
+
+impl From<Room> for LiveRoom {
+    fn from(room: Room) -> Self {
+        Self { name: room.name, participants: room.num_participants }
+    }
+}
+
+impl From<Participant> for LiveParticipant {
+    fn from(participant: Participant) -> Self {
+        let state = match participant.state() {
+            participant::State::Unspecified | participant::State::Joining => "joining",
+            participant::State::Joined => "joined",
+            participant::State::Active => "active",
+            participant::State::Disconnected => "disconnected",
+        };
+        let joined_at = i128::from(participant.joined_at_ms) * 1_000_000;
+        Self {
+            state,
+            sid: participant.sid,
+            identity: participant.identity,
+            name: participant.name,
+            metadata: participant.metadata,
+            joined_at: OffsetDateTime::from_unix_timestamp_nanos(joined_at).ok().filter(|_| joined_at > 0),
+            hidden: participant.hidden,
+            tracks: participant.tracks.into_iter().map(LiveTrack::from).collect(),
+        }
+    }
+}
+
+impl From<Track> for LiveTrack {
+    fn from(track: Track) -> Self {
+        Self { sid: track.sid, name: track.name, kind: track.kind, source: track.source, muted: track.muted }
+    }
+}

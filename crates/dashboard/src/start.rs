@@ -1,0 +1,185 @@
+//! Puts the service together and starts its tasks. Nothing here waits for Postgres, Redis or the SFU: the
+//! service starts without them and works as soon as they are there.
+
+use crate::accounts::{Accounts, Lifetimes, Passwords};
+use crate::app::App;
+use crate::bus;
+use crate::calls::Calls;
+use crate::config::{Config, seconds};
+use crate::error::StartError;
+use crate::files::FileStore;
+use crate::notify::Notifier;
+use crate::sfu::{JoinTokens, Sfu};
+use crate::site::Site;
+use crate::throttle::Throttle;
+use crate::ws::Hub;
+use crate::{grpc, housekeeping, server};
+use aura_service::auth::service::ServiceKeys;
+use aura_service::auth::user::UserKeys;
+use aura_service::{Health, Lifecycle, http};
+use aura_store::bus::{Publisher, Subscriber};
+use aura_store::{Database, DatabaseOptions, Redis, RedisRateLimiter, StoreError};
+use aura_types::{SharedClock, SystemClock};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Addresses the service listens on, once started.
+#[derive(Debug, Clone, Copy)]
+pub struct Running {
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+/// Starts everything; the process shell waits for shutdown.
+pub async fn run(config: Config, lifecycle: Lifecycle) -> anyhow::Result<()> {
+    start(config, lifecycle, SystemClock::shared()).await?;
+    Ok(())
+}
+
+/// Starts everything on the given clock and says where it listens.
+pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> anyhow::Result<Running> {
+    let http_listener = http::bind(config.http_addr).await?;
+    let grpc_listener = http::bind(config.grpc_addr).await?;
+    let admin_listener = http::bind(config.admin_addr).await?;
+
+    let db = open_database(&config).await?;
+    let redis = Redis::new(config.redis.url.expose())?;
+    let service_keys = ServiceKeys::new(&config.auth.service_secret).map_err(StartError::ServiceKeys)?;
+    let sfu = open_sfu(&config, &service_keys, &clock)?;
+    let (publisher, publishing) = Publisher::new(config.redis.url.expose(), Arc::clone(&clock))?;
+    lifecycle.spawn("bus-publisher", publishing.run(lifecycle.soft()));
+
+    let hub = Hub::default();
+    let notifier = Notifier::new(hub.clone(), publisher, Arc::clone(&clock));
+    let calls = Calls::new(
+        db.clone(),
+        sfu.clone(),
+        Arc::clone(&clock),
+        notifier.clone(),
+        config.calls.timings(),
+        seconds(config.calls.ring_timeout_s),
+    );
+    let stopping = lifecycle.soft();
+    let parts = Parts { db, redis: redis.clone(), clock, sfu, hub, notifier, calls, stopping };
+    let app = assemble(&config, parts).await?;
+    let health = health(&app, &redis, &lifecycle);
+
+    let subscriber = Subscriber::new(config.redis.url.expose(), &bus::CHANNELS)?;
+    spawn_tasks(&config, &app, subscriber, &lifecycle);
+    let router = server::router(app.clone(), &health, &config)?;
+    Ok(Running {
+        http: http::serve(http_listener, router, &lifecycle, "http")?,
+        grpc: grpc::serve(grpc_listener, &app, service_keys, &health, &lifecycle)?,
+        admin: http::serve(admin_listener, health.router(), &lifecycle, "admin")?,
+    })
+}
+
+/// What was opened before the application state is put together.
+struct Parts {
+    db: Database,
+    redis: Redis,
+    clock: SharedClock,
+    sfu: Sfu,
+    hub: Hub,
+    notifier: Notifier,
+    calls: Calls,
+    stopping: CancellationToken,
+}
+
+async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
+    let keys = UserKeys::parse(config.auth.user_secret.expose()).map_err(StartError::UserKeys)?;
+    let keys = Arc::new(keys);
+    let passwords = Passwords::new(config.passwords)?;
+    let lifetimes = Lifetimes {
+        access: seconds(config.tokens.access_s),
+        refresh_idle: seconds(config.tokens.refresh_idle_s),
+        login: seconds(config.tokens.login_s),
+    };
+    let Parts { db, redis, clock, sfu, hub, notifier, calls, stopping } = parts;
+    let limiter = Arc::new(RedisRateLimiter::new(redis, Arc::clone(&clock)));
+    let files = FileStore::open(config.files.clone())
+        .await
+        .map_err(|source| StartError::FilesDir { dir: config.files.dir.display().to_string(), source })?;
+    let joins =
+        JoinTokens::new(&config.auth.livekit_keys, &config.sfu.public_url, seconds(config.tokens.join_s))
+            .ok_or(StartError::NoLivekitKey)?;
+    Ok(App {
+        accounts: Accounts::new(
+            db.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&keys),
+            passwords.clone(),
+            lifetimes,
+        ),
+        throttle: Throttle::new(limiter, config.limits),
+        site: Arc::new(Site::new(config.public_url.parse().map_err(StartError::PublicUrl)?)),
+        db,
+        clock,
+        keys,
+        passwords,
+        calls,
+        sfu,
+        joins,
+        files,
+        hub,
+        notifier,
+        stopping,
+    })
+}
+
+async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    let db = Database::new(DatabaseOptions {
+        max_connections: config.database.max_connections,
+        system_connections: config.database.system_connections,
+        ..DatabaseOptions::for_service("dashboard", config.database.url.expose())
+    })?;
+    match db.verify().await {
+        Ok(()) => {}
+        Err(error @ StoreError::PrivilegedRole { .. }) => {
+            return Err(StartError::PrivilegedRole(error).into());
+        }
+        Err(error) => tracing::warn!(%error, "starting without the database"),
+    }
+    Ok(db)
+}
+
+fn open_sfu(config: &Config, keys: &ServiceKeys, clock: &SharedClock) -> anyhow::Result<Sfu> {
+    let channel =
+        aura_service::grpc::Client::new("dashboard", &config.sfu.grpc_url, keys.clone(), Arc::clone(clock))
+            .idempotent(&[
+                "/auralink.sfu.v1.RoomControl/ListRooms",
+                "/auralink.sfu.v1.RoomControl/ListParticipants",
+                "/auralink.sfu.v1.RoomControl/DeleteRoom",
+            ])
+            .connect_lazy()?;
+    Ok(Sfu::new(channel))
+}
+
+fn health(app: &App, redis: &Redis, lifecycle: &Lifecycle) -> Health {
+    let health =
+        Health::new("dashboard", env!("CARGO_PKG_VERSION"), lifecycle.clone(), Arc::clone(&app.clock));
+    let (db, redis) = (app.db.clone(), redis.clone());
+    health.add("database", move || {
+        let db = db.clone();
+        async move { db.ping().await.is_ok() }
+    });
+    health.add("redis", move || {
+        let redis = redis.clone();
+        async move { redis.ping().await.is_ok() }
+    });
+    health
+}
+
+fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &Lifecycle) {
+    let soft = lifecycle.soft();
+    let reconcile = Duration::from_secs(u64::from(config.calls.reconcile_s));
+    lifecycle.spawn("call-timers", app.calls.clone().run_timers(soft.clone()));
+    lifecycle.spawn("call-reconciler", app.calls.clone().run_reconciler(reconcile, soft.clone()));
+    let (audience, watch) = bus::room_watch(app.clone());
+    lifecycle.spawn("room-watch", watch.run(soft.clone()));
+    lifecycle.spawn("bus", bus::consume(app.clone(), subscriber, audience, soft.clone()));
+    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), soft));
+}

@@ -1,0 +1,68 @@
+//! People in a room without an account, let in by a link for a limited time.
+
+use super::Result;
+use aura_types::{RoomId, UserId};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// System role: the invitation is the permission.
+pub(crate) async fn insert(
+    tx: &mut PgConnection,
+    owner: Uuid,
+    room: RoomId,
+    guest: UserId,
+    name: &str,
+    now: OffsetDateTime,
+    expires_at: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO room_guests (owner_id, room_id, guest_id, display_name, joined_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(owner)
+    .bind(room.uuid())
+    .bind(guest.uuid())
+    .bind(name)
+    .bind(now)
+    .bind(expires_at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The guest's name, while they may act. Read by the guest (or the owner).
+pub(crate) async fn name(tx: &mut PgConnection, room: RoomId, guest: UserId) -> Result<Option<String>> {
+    let row: Option<(String,)> = sqlx::query_as(
+        "SELECT display_name FROM room_guests WHERE room_id = $1 AND guest_id = $2 AND revoked_at IS NULL",
+    )
+    .bind(room.uuid())
+    .bind(guest.uuid())
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|(name,)| name))
+}
+
+/// A removed guest may not come back with the token they have. Done by the owner.
+pub(crate) async fn revoke(
+    tx: &mut PgConnection,
+    room: RoomId,
+    guest: UserId,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE room_guests SET revoked_at = $3 WHERE room_id = $1 AND guest_id = $2 AND revoked_at IS NULL",
+    )
+    .bind(room.uuid())
+    .bind(guest.uuid())
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets guests whose time ended. System role.
+pub(crate) async fn delete_expired(tx: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
+    let done = sqlx::query("DELETE FROM room_guests WHERE expires_at < $1").bind(before).execute(tx).await?;
+    Ok(done.rows_affected())
+}
