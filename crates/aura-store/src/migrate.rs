@@ -4,16 +4,15 @@
 //! migrations grant. Several processes may migrate at once: an advisory lock lets one do the work and the
 //! others find it done.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::time::timeout;
 
 use crate::StoreError;
-use crate::postgres::check_identifier;
+use crate::postgres::{check_identifier, parse_url};
 use crate::retry::Backoff;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -44,7 +43,7 @@ pub async fn run(migration: &Migration<'_>) -> Result<(), StoreError> {
     let service = migration.service;
     check_identifier(service)?;
     let login = parse_url("DATABASE_URL", migration.login_url)?.get_username().to_owned();
-    let owner = parse_url("DATABASE_OWNER_URL", migration.owner_url)?;
+    let owner = parse_url("DATABASE_OWNER_URL", migration.owner_url)?.application_name("migrate");
     let mut connection = timeout(CONNECT_LIMIT, PgConnection::connect_with(&owner))
         .await
         .map_err(|elapsed| StoreError::Unavailable(elapsed.into()))??;
@@ -60,8 +59,9 @@ pub async fn run(migration: &Migration<'_>) -> Result<(), StoreError> {
     let mut migrator = Migrator::with_migrations(migration.migrator.iter().cloned().collect());
     migrator.dangerous_set_table_name(format!("{service}._sqlx_migrations"));
     migrator.set_locking(false);
+    // Not `run`: its future is not `Send` with a borrowed connection (launchbadge/sqlx, "not general enough").
     migrator
-        .run(&mut connection)
+        .run_direct(None, &mut connection, false)
         .await
         .map_err(|source| StoreError::Migration { service, source: Box::new(source) })?;
     // Closing the session gives the advisory lock back; a failed close does too, a moment later.
@@ -87,12 +87,6 @@ pub async fn run_when_available(migration: &Migration<'_>, patience: Duration) -
         }
     };
     timeout(patience, until_done).await.unwrap_or_else(|elapsed| Err(StoreError::Unavailable(elapsed.into())))
-}
-
-fn parse_url(name: &str, url: &str) -> Result<PgConnectOptions, StoreError> {
-    PgConnectOptions::from_str(url)
-        .map(|options| options.application_name("migrate"))
-        .map_err(|_| StoreError::Options(format!("{name} is not a PostgreSQL URL")))
 }
 
 /// The three roles, and who may become them: the migrating login the owner, the service's login the others.

@@ -7,6 +7,7 @@
 
 mod transaction;
 
+use std::fmt;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl DatabaseOptions {
 }
 
 /// The service's database. Connects when first used and again after every loss; clones share the pools.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
     app: PgPool,
     system: PgPool,
@@ -63,6 +64,13 @@ pub struct Database {
     prepare_app: String,
     prepare_system: String,
     acquire_timeout: Duration,
+}
+
+/// Without the connect options: theirs prints the password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("app", &self.app).field("system", &self.system).finish()
+    }
 }
 
 impl Database {
@@ -74,15 +82,11 @@ impl Database {
         for name in [&options.schema, &options.app_role, &options.system_role] {
             check_identifier(name)?;
         }
-        let connect = PgConnectOptions::from_str(&options.url)
-            // The parser's own message may quote the URL, and with it the password.
-            .map_err(|_| StoreError::Options("DATABASE_URL is not a PostgreSQL URL".to_owned()))?
-            .application_name(&options.schema)
-            .options([
-                ("statement_timeout", "15s"),
-                ("lock_timeout", "5s"),
-                ("idle_in_transaction_session_timeout", "30s"),
-            ]);
+        let connect = parse_url("DATABASE_URL", &options.url)?.application_name(&options.schema).options([
+            ("statement_timeout", "15s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ]);
         let prepare_app = prepare_sql(&options.app_role, &options.schema);
         let prepare_system = prepare_sql(&options.system_role, &options.schema);
         let pool = |max: u32, sql: &str| {
@@ -205,6 +209,15 @@ async fn prepare(connection: &mut PgConnection, sql: String) -> Result<(), sqlx:
     Ok(())
 }
 
+/// Reads a URL without ever quoting it, since it holds a password. sqlx itself accepts any scheme.
+pub(crate) fn parse_url(name: &str, url: &str) -> Result<PgConnectOptions, StoreError> {
+    let has_scheme = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    PgConnectOptions::from_str(url)
+        .ok()
+        .filter(|_| has_scheme)
+        .ok_or_else(|| StoreError::Options(format!("{name} is not a PostgreSQL URL")))
+}
+
 /// Names go into statements that take no parameters.
 pub(crate) fn check_identifier(name: &str) -> Result<(), StoreError> {
     let mut bytes = name.bytes();
@@ -229,9 +242,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_url_is_refused_without_showing_it() {
+    async fn a_url_is_never_shown() {
         let options = DatabaseOptions::for_service("s", "mysql://user:hidden@host/db");
         let error = Database::new(options).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+        let options = DatabaseOptions::for_service("s", "postgres://user:hidden@host/db");
+        let database = Database::new(options).unwrap();
+        assert!(!format!("{database:?}").contains("hidden"), "{database:?}");
     }
 }

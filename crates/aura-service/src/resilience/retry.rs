@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(policy.pause(5, 0.0), Duration::ZERO);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn retries_only_what_may_be_retried_and_within_the_budget() {
         let run = async |policy: RetryPolicy, error: &'static str| {
             let mut calls = 0;
