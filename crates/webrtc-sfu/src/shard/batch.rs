@@ -3,7 +3,7 @@
 //! Because they lie back to back, a run of equally long datagrams to one address can go to the kernel as a single
 //! segmented send (UDP GSO).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Datagrams and ICE-TCP frames waiting for the end of the turn.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub(crate) struct SendBatch {
 
 #[derive(Debug, Clone, Copy)]
 struct Datagram {
+    source: IpAddr,
     destination: SocketAddr,
     start: usize,
     len: usize,
@@ -23,6 +24,8 @@ struct Datagram {
 /// A run of datagrams for one address: all `segment` bytes long, except the last, which may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
+    /// Our address the client knows: answers must come from where it sent to.
+    pub(crate) source: IpAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) start: usize,
     pub(crate) len: usize,
@@ -35,14 +38,14 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_RUN_BYTES: usize = 65_000;
 
 impl SendBatch {
-    pub(crate) fn push(&mut self, destination: SocketAddr, tcp: bool, contents: &[u8]) {
+    pub(crate) fn push(&mut self, source: IpAddr, destination: SocketAddr, tcp: bool, contents: &[u8]) {
         if tcp {
             self.frames.push((destination, contents.to_vec()));
             return;
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(contents);
-        self.datagrams.push(Datagram { destination, start, len: contents.len() });
+        self.datagrams.push(Datagram { source, destination, start, len: contents.len() });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -71,6 +74,7 @@ impl SendBatch {
                 continue;
             }
             runs.push(Run {
+                source: datagram.source,
                 destination: datagram.destination,
                 start: datagram.start,
                 len: datagram.len,
@@ -86,6 +90,7 @@ impl Run {
     fn takes(&self, next: &Datagram) -> bool {
         let all_full = self.len == self.segment * self.count;
         self.destination == next.destination
+            && self.source == next.source
             && all_full
             && next.len > 0
             && next.len <= self.segment
@@ -106,7 +111,7 @@ mod tests {
     fn equal_neighbours_for_one_address_form_a_run_and_a_shorter_one_ends_it() {
         let mut batch = SendBatch::default();
         for (port, len) in [(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)] {
-            batch.push(address(port), false, &vec![0; len]);
+            batch.push(address(9).ip(), address(port), false, &vec![0; len]);
         }
         let counts: Vec<_> = batch.runs(true).iter().map(|run| (run.count, run.len)).collect();
         assert_eq!(counts, [(3, 240), (1, 100), (1, 100), (1, 120)]);

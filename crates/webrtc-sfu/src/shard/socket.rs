@@ -5,7 +5,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) struct BatchSocket {
     buffers: Vec<[u8; MAX_DATAGRAM]>,
     lengths: [usize; RECEIVE_BATCH],
     sources: [Option<SocketAddr>; RECEIVE_BATCH],
+    /// Which of our addresses each datagram was sent to, where the kernel says.
+    targets: [Option<Ipv4Addr>; RECEIVE_BATCH],
     segmented: bool,
 }
 
@@ -95,6 +97,9 @@ impl BatchSocket {
         // Best effort: the kernel caps these at net.core.{r,w}mem_max.
         let _ = socket.set_recv_buffer_size(KERNEL_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER_BYTES);
+        if address.is_ipv4() {
+            report_targets(&socket)?;
+        }
         socket.bind(&address.into())?;
         Ok(Self {
             socket,
@@ -102,6 +107,7 @@ impl BatchSocket {
             buffers: vec![[0; MAX_DATAGRAM]; RECEIVE_BATCH],
             lengths: [0; RECEIVE_BATCH],
             sources: [None; RECEIVE_BATCH],
+            targets: [None; RECEIVE_BATCH],
             segmented: true,
         })
     }
@@ -124,6 +130,7 @@ impl BatchSocket {
         let mut iovecs: [libc::iovec; RECEIVE_BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; RECEIVE_BATCH] = unsafe { zeroed() };
+        let mut controls = [ReceivedControl::default(); RECEIVE_BATCH];
         for index in 0..RECEIVE_BATCH {
             iovecs[index].iov_base = self.buffers[index].as_mut_ptr().cast();
             iovecs[index].iov_len = MAX_DATAGRAM;
@@ -132,6 +139,8 @@ impl BatchSocket {
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_iov = &raw mut iovecs[index];
             header.msg_iovlen = 1;
+            header.msg_control = (&raw mut controls[index]).cast();
+            header.msg_controllen = size_of::<ReceivedControl>();
         }
         // SAFETY: every header points at its own name, iovec and buffer, all alive until the call returns.
         let count = unsafe {
@@ -148,14 +157,15 @@ impl BatchSocket {
             let truncated = messages[index].msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
             self.lengths[index] = if truncated { 0 } else { messages[index].msg_len as usize };
             self.sources[index] = to_address(&names[index]);
+            self.targets[index] = controls[index].target();
         }
         count
     }
 
-    /// One datagram of the last receive: source and bytes.
-    pub(crate) fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+    /// One datagram of the last receive: source, the address of ours it was sent to if known, and bytes.
+    pub(crate) fn datagram(&self, index: usize) -> Option<(SocketAddr, Option<IpAddr>, &[u8])> {
         let bytes = self.buffers.get(index)?.get(..self.lengths[index])?;
-        Some((self.sources[index]?, bytes))
+        Some((self.sources[index]?, self.targets[index].map(IpAddr::V4), bytes))
     }
 
     /// Sends the whole batch and empties it. What the kernel has no room for is dropped: late media is worthless.
@@ -201,7 +211,7 @@ impl BatchSocket {
         let mut iovecs: [libc::iovec; SEND_BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; SEND_BATCH] = unsafe { zeroed() };
-        let mut controls = [Control::default(); SEND_BATCH];
+        let mut controls = [SendControl::default(); SEND_BATCH];
         let mut names: Vec<socket2::SockAddr> = runs.iter().map(|run| run.destination.into()).collect();
         for (index, run) in runs.iter().enumerate() {
             let slice = &bytes[run.start..run.start + run.len];
@@ -212,10 +222,12 @@ impl BatchSocket {
             header.msg_namelen = names[index].len();
             header.msg_iov = &raw mut iovecs[index];
             header.msg_iovlen = 1;
-            if run.count > 1 {
-                controls[index] = Control::segment(run.segment as u16);
+            if let IpAddr::V4(source) = run.source {
+                controls[index] = SendControl::new(source, run.segment as u16);
                 header.msg_control = (&raw mut controls[index]).cast();
-                header.msg_controllen = size_of::<Control>();
+                // The segment size is the second message, left out where there is nothing to segment.
+                header.msg_controllen =
+                    if run.count > 1 { size_of::<SendControl>() } else { size_of::<PacketInfo>() };
             }
         }
         // SAFETY: headers point at live names, iovecs into `bytes`, and control messages laid out as cmsg(3) wants.
@@ -232,27 +244,95 @@ impl BatchSocket {
     }
 }
 
-/// A control message carrying the segment size: `struct cmsghdr`, then a u16, padded to the header's alignment.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct Control {
+/// `struct cmsghdr` with an `in_pktinfo`: which of our addresses a datagram came to or leaves from. 8-byte aligned.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct PacketInfo {
     len: usize,
     level: libc::c_int,
     kind: libc::c_int,
-    segment: u16,
-    padding: [u8; 6],
+    info: libc::in_pktinfo,
 }
 
-impl Control {
-    fn segment(segment: u16) -> Self {
+/// `struct cmsghdr` with a GSO segment size.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Default)]
+struct Segment {
+    len: usize,
+    level: libc::c_int,
+    kind: libc::c_int,
+    bytes: u16,
+}
+
+/// Control messages of a run: its source, then its segment size.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct SendControl {
+    source: PacketInfo,
+    segment: Segment,
+}
+
+/// `size_of::<cmsghdr>()`: what precedes the data of a control message.
+const CONTROL_HEADER: usize = size_of::<usize>() + 2 * size_of::<libc::c_int>();
+
+impl Default for PacketInfo {
+    fn default() -> Self {
         Self {
-            len: size_of::<usize>() + 2 * size_of::<libc::c_int>() + size_of::<u16>(),
-            level: libc::SOL_UDP,
-            kind: libc::UDP_SEGMENT,
-            segment,
-            padding: [0; 6],
+            len: 0,
+            level: 0,
+            kind: 0,
+            info: libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: 0 },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            },
         }
     }
+}
+
+impl SendControl {
+    fn new(source: Ipv4Addr, segment: u16) -> Self {
+        let mut control = Self::default();
+        control.source.len = CONTROL_HEADER + size_of::<libc::in_pktinfo>();
+        control.source.level = libc::IPPROTO_IP;
+        control.source.kind = libc::IP_PKTINFO;
+        control.source.info.ipi_spec_dst.s_addr = u32::from(source).to_be();
+        control.segment.len = CONTROL_HEADER + size_of::<u16>();
+        control.segment.level = libc::SOL_UDP;
+        control.segment.kind = libc::UDP_SEGMENT;
+        control.segment.bytes = segment;
+        control
+    }
+}
+
+/// Room for the one control message we ask the kernel for.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct ReceivedControl(PacketInfo);
+
+impl ReceivedControl {
+    fn target(&self) -> Option<Ipv4Addr> {
+        let message = &self.0;
+        let is_info = message.level == libc::IPPROTO_IP
+            && message.kind == libc::IP_PKTINFO
+            && message.len >= CONTROL_HEADER + size_of::<libc::in_pktinfo>();
+        is_info.then(|| Ipv4Addr::from(u32::from_be(message.info.ipi_addr.s_addr)))
+    }
+}
+
+fn report_targets(socket: &Socket) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: passes a live c_int and its size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_PKTINFO,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn is_gso_refusal(error: &io::Error) -> bool {
@@ -293,7 +373,7 @@ mod tests {
         receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut batch = SendBatch::default();
         for byte in 0..5_u8 {
-            batch.push(receiver.local_addr().unwrap(), false, &vec![byte; if byte == 4 { 10 } else { 700 }]);
+            batch.push(Ipv4Addr::LOCALHOST.into(), receiver.local_addr().unwrap(), false, &vec![byte; if byte == 4 { 10 } else { 700 }]);
         }
         let sent = socket.send(&mut batch);
         assert_eq!((sent.datagrams, sent.dropped), (5, 0));
@@ -305,6 +385,7 @@ mod tests {
         receiver.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
         socket.wait(Duration::from_secs(5));
         assert_eq!(socket.receive(), 1);
-        assert_eq!(socket.datagram(0), Some((receiver.local_addr().unwrap(), &b"hello"[..])));
+        let local = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
+        assert_eq!(socket.datagram(0), Some((receiver.local_addr().unwrap(), local, &b"hello"[..])));
     }
 }

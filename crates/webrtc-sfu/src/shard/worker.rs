@@ -1,7 +1,7 @@
 //! The shard's thread: its state, its loop, and the small things all parts of it use.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -106,8 +106,8 @@ impl Shard {
         for _ in 0..BATCHES_PER_TURN {
             let count = socket.receive();
             for index in 0..count {
-                if let Some((source, bytes)) = socket.datagram(index) {
-                    self.on_datagram(now, source, false, bytes);
+                if let Some((source, target, bytes)) = socket.datagram(index) {
+                    self.on_datagram(now, source, target, false, bytes);
                 }
                 // Each packet's copies are queued before the next is read; `str0m` holds one at a time.
                 self.handle_events(now);
@@ -120,9 +120,16 @@ impl Shard {
     }
 
     /// Finds the connection of a datagram, or drops it.
-    pub(crate) fn on_datagram(&mut self, now: Instant, source: SocketAddr, tcp: bool, bytes: &[u8]) {
+    pub(crate) fn on_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        target: Option<IpAddr>,
+        tcp: bool,
+        bytes: &[u8],
+    ) {
         let path = Path { address: source, tcp };
-        let destination = self.local_candidate(source, tcp);
+        let destination = self.local_candidate(source, target, tcp);
         let known = self.demux.by_path(path);
         let id = known.or_else(|| {
             let claimed = self.demux.by_stun(bytes)?;
@@ -140,12 +147,13 @@ impl Shard {
     }
 
     /// The candidate a client at `source` must have used.
-    fn local_candidate(&self, source: SocketAddr, tcp: bool) -> SocketAddr {
+    fn local_candidate(&self, source: SocketAddr, target: Option<IpAddr>, tcp: bool) -> SocketAddr {
         let candidates = if tcp { &self.settings.tcp_candidates } else { &self.settings.udp_candidates };
         let alike = |candidate: &&SocketAddr| {
             candidate.is_ipv4() == source.is_ipv4() && candidate.ip().is_loopback() == source.ip().is_loopback()
         };
-        candidates.iter().find(alike).or_else(|| candidates.first()).copied().unwrap_or(source)
+        let exact = |candidate: &&SocketAddr| Some(candidate.ip()) == target;
+        candidates.iter().find(exact).or_else(|| candidates.iter().find(alike)).or_else(|| candidates.first()).copied().unwrap_or(source)
     }
 
     /// Drains connections and handles what they report until nothing is left.
@@ -356,7 +364,7 @@ impl Shard {
                 self.tcp.insert(remote, writer);
             }
             Command::TcpFrame { remote, bytes } => {
-                self.on_datagram(now.at, remote, true, &bytes);
+                self.on_datagram(now.at, remote, None, true, &bytes);
                 self.handle_events(now.at);
             }
             Command::TcpClosed { remote } => {

@@ -179,7 +179,7 @@ impl SubscriberTransport for Peer {
                 Output::Timeout(deadline) => return Ok(deadline),
                 Output::Transmit(transmit) => {
                     let tcp = transmit.proto != Protocol::Udp;
-                    out.push(transmit.destination, tcp, &transmit.contents);
+                    out.push(transmit.source.ip(), transmit.destination, tcp, &transmit.contents);
                 }
                 Output::Event(event) => self.handle_event(event, events),
             }
