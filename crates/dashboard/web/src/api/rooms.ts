@@ -16,7 +16,7 @@ export const deleteRoom = (api: Api, room_id: string): Promise<void> =>
   done(api.DELETE("/api/v1/rooms/{room_id}", { params: { path: { room_id } } }));
 
 export const joinRoom = (api: Api, room_id: string): Promise<Join> =>
-  body(api.POST("/api/v1/rooms/{room_id}/token", { params: { path: { room_id } } }));
+  body(api.POST("/api/v1/rooms/{room_id}/token", { params: { path: { room_id } }, body: {} }));
 
 export const createInvite = (
   api: Api,

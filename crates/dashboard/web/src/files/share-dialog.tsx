@@ -42,7 +42,7 @@ export function ShareDialog({ api, file, onClose }: { api: Api; file: StoredFile
     <Dialog title={t("share_title", { name: file.name })} onClose={onClose} wide>
       <p className="dialog-text">{t("share_intro")}</p>
       {error !== null && <Notice kind="error">{messageOf(error)}</Notice>}
-      {made && <CopyLink value={made.url} label={t("share_link")} testId="share-link" />}
+      {made?.url && <CopyLink value={made.url} label={t("share_link")} testId="share-link" />}
       <form
         className="form"
         onSubmit={(event) => {

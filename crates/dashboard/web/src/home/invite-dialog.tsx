@@ -79,7 +79,7 @@ export function InviteDialog({ room, onChanged, onClose }: { room: Room; onChang
     <Dialog title={t("title", { name: room.name })} onClose={onClose} wide>
       <p className="dialog-text">{guests ? t("intro") : t("intro_members")}</p>
       {error !== null && <Notice kind="error">{messageOf(error)}</Notice>}
-      {invite && <CopyLink value={invite.url} label={t("link")} testId="invite-link" />}
+      {invite?.url && <CopyLink value={invite.url} label={t("link")} testId="invite-link" />}
       {!invite && first.busy && <Spinner />}
       <Switch label={t("guests")} hint={t("guests_hint")} checked={guests} onChange={(on) => void allowGuests.run(on)} />
       <div className="invite-new">

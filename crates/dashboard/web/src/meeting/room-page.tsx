@@ -101,7 +101,7 @@ function RoomVisit({ room }: { room: Room }) {
   const invite = () => {
     inviteLink(room.id)
       .then(async ({ url }) => {
-        if (await copyText(url)) toast(t("link_copied"), { icon: "check" });
+        if (url && (await copyText(url))) toast(t("link_copied"), { icon: "check" });
         else setInviting(true);
       })
       .catch((failure: unknown) => toast(messageOf(failure), { icon: "warning" }));
