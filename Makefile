@@ -1,0 +1,74 @@
+# Everyday commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+WEB := crates/dashboard/web
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
+	$(WEB)/index.html $(WEB)/vite.config.ts $(WEB)/tsconfig.json
+# Debian's own: the one that deploy/packages.debian completes.
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+export AURALINK_VENV := $(abspath $(or $(AURALINK_VENV),tests/interop/python/.venv))
+export npm_config_fund := false
+export npm_config_audit := false
+
+.PHONY: help setup setup-test run test check fmt bench-api bench-sfu fuzz images web
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what building and running needs (as root; else prints what to install)
+	deploy/setup.sh run build
+	@$(MAKE) --no-print-directory $(WEB)/node_modules/.ready
+
+setup-test: ## Install what the tests need besides: Chromium, Python's LiveKit client, Node packages
+	deploy/setup.sh run build test
+	@$(MAKE) --no-print-directory $(WEB)/node_modules/.ready tests/browser/node_modules/.ready \
+		tests/interop/node/node_modules/.ready $(AURALINK_VENV)/.ready
+
+run: setup web ## Build everything and start it on this machine; options: make run ARGS="--http-port 9000"
+	cargo build --bin auralink --bin webrtc-sfu --bin dashboard
+	exec $(TARGET_DIR)/debug/auralink up $(ARGS)
+
+test: setup-test ## Run every test, browsers and foreign clients included
+	tests/run.sh
+
+check: web ## Format, lints, dependency rules, architecture
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not installed: skipped'; fi
+	cargo test -p auralink-tests --test architecture
+
+fmt: ## Format the Rust code
+	cargo fmt --all
+
+bench-api: web ## REST latency and joins per second; writes target/bench/api.json
+	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard
+	cargo run --release -p auralink-tests --bin bench-api
+
+bench-sfu: ## Forwarded packets per CPU-second; writes target/bench/sfu.json
+	cargo build --release --bin webrtc-sfu
+	cargo run --release -p auralink-tests --bin bench-sfu
+
+fuzz: ## Property tests with many cases: make fuzz TARGET=rtp CASES=1000000
+	PROPTEST_CASES=$(or $(CASES),200000) cargo test --workspace --lib --tests $(TARGET)
+
+images: ## Container images of the services, with docker or podman
+	deploy/images.sh
+
+web: $(WEB)/dist/index.html ## Build the web app
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
+	npm --prefix $(WEB) run build
+	touch $@
+
+%/node_modules/.ready: %/package-lock.json
+	npm ci --prefix $* --no-progress
+	touch $@
+
+$(AURALINK_VENV)/.ready: tests/interop/python/requirements.txt
+	$(PYTHON) -m venv --clear $(AURALINK_VENV)
+	$(AURALINK_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
