@@ -34,13 +34,10 @@ impl Reconnect {
         Self { plan, tried: 0, limit, resumes_failed: 0, due: Some(now) }
     }
 
-    /// From now on only a fresh join will do.
-    pub(crate) fn require_full(&mut self) {
+    /// From now on only a fresh join will do; it is due at once, for the server said so itself.
+    pub(crate) fn require_full(&mut self, now: Instant) {
         self.plan = Plan::Full;
-    }
-
-    pub(crate) fn plan(&self) -> Plan {
-        self.plan
+        self.due = Some(now);
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -104,8 +101,9 @@ mod tests {
         let now = SystemClock.monotonic();
         let mut reconnect = Reconnect::new(Plan::Resume, 10, now);
         assert_eq!(reconnect.start(now), Some(Plan::Resume));
-        reconnect.require_full();
+        reconnect.require_full(now);
+        assert_eq!(reconnect.start(now), Some(Plan::Full));
         assert!(reconnect.failed(now));
-        assert_eq!(reconnect.start(now + FIRST_DELAY), Some(Plan::Full));
+        assert_eq!(reconnect.start(now), None, "not at once again");
     }
 }

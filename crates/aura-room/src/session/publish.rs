@@ -73,6 +73,7 @@ impl Publishing {
             Some(reply) => {
                 let _ = reply.send(Err(error));
             }
+            None if matches!(error, RoomError::Closed) => {}
             None => tracing::warn!(%error, track.id = id, "a track could not be published again"),
         }
     }

@@ -80,27 +80,30 @@ impl Session {
     /// The session is broken; a way back begins, or changes its course.
     pub(super) fn break_off(&mut self, plan: Plan) -> Result<(), DisconnectReason> {
         self.signal = None;
+        let now = self.now();
         if let Phase::Restoring(restoring) = &mut self.phase {
-            if plan == Plan::Full {
-                restoring.reconnect.require_full();
+            if plan == Plan::Resume {
+                return self.attempt_failed();
             }
-            return self.attempt_failed();
+            (restoring.media, restoring.dialling) = (None, None);
+            restoring.reconnect.require_full(now);
+            return Ok(());
         }
-        let reconnect = Reconnect::new(plan, self.options.reconnect_attempts, self.now());
+        let reconnect = Reconnect::new(plan, self.options.reconnect_attempts, now);
         self.phase = Phase::Restoring(Restoring { reconnect, dialling: None, media: None });
         self.emit(RoomEvent::Reconnecting);
         Ok(())
     }
 
+    /// The try under way came to nothing; nothing happens when none is.
     fn attempt_failed(&mut self) -> Result<(), DisconnectReason> {
         let now = self.now();
         self.signal = None;
         let Phase::Restoring(restoring) = &mut self.phase else { return Ok(()) };
-        if restoring.media.take().is_none() && restoring.reconnect.deadline().is_some() {
-            // Already waiting for the next try.
+        if restoring.reconnect.deadline().is_some() {
             return Ok(());
         }
-        restoring.dialling = None;
+        (restoring.media, restoring.dialling) = (None, None);
         if restoring.reconnect.failed(now) { Ok(()) } else { Err(DisconnectReason::ConnectionTimeout) }
     }
 
@@ -168,10 +171,7 @@ impl Session {
                 self.signal = Some(signal);
                 self.rejoin(*join).await
             }
-            Ok((_, First::Leave(leave))) => {
-                self.attempt_rejected();
-                self.on_leave(&leave)
-            }
+            Ok((_, First::Leave(leave))) => self.on_leave(&leave),
             Err(RoomError::Refused { status: status @ (401 | 403), message }) => {
                 tracing::warn!(status, message, "the server does not let us back in");
                 Err(DisconnectReason::JoinFailure)
@@ -180,15 +180,6 @@ impl Session {
                 tracing::info!(%error, "reconnecting failed");
                 self.attempt_failed()
             }
-        }
-    }
-
-    /// Marks the try as one that reached the server, so that its end counts as a failure.
-    fn attempt_rejected(&mut self) {
-        let by = self.now();
-        if let Phase::Restoring(restoring) = &mut self.phase {
-            let plan = restoring.reconnect.plan();
-            restoring.media = Some(Media { plan, by, offer_by: None });
         }
     }
 
@@ -212,7 +203,6 @@ impl Session {
         self.end_remote_tracks();
         if let Err(error) = self.joined(join).await {
             tracing::warn!(%error, "could not set up the new session");
-            self.attempt_rejected();
             return self.attempt_failed();
         }
         self.republish();

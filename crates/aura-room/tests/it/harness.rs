@@ -7,6 +7,7 @@ use aura_room::{EventStream, LocalTrack, Room, RoomEvent, RoomOptions, SignalMod
 use bytes::Bytes;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// Nothing here takes longer on a machine that works.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -108,7 +109,8 @@ pub(crate) fn speak(track: &LocalTrack) -> Playing {
 pub(crate) fn film(track: &LocalTrack) -> Playing {
     let wanted = track.clone();
     let track = track.clone();
-    Playing(tokio::spawn(async move {
+    let (progress, written) = watch::channel(0);
+    let task = tokio::spawn(async move {
         let mut tick = tokio::time::interval(Duration::from_millis(40));
         let mut key = true;
         for number in 0.. {
@@ -123,18 +125,23 @@ pub(crate) fn film(track: &LocalTrack) -> Playing {
             if written == aura_room::Written::Sent {
                 key = false;
             }
+            progress.send_replace(number);
         }
-    }))
+    });
+    Playing { task, written }
 }
 
 fn play(track: LocalTrack, pace: Duration, frame: impl Fn(u64) -> Bytes + Send + 'static) -> Playing {
-    Playing(tokio::spawn(async move {
+    let (progress, written) = watch::channel(0);
+    let task = tokio::spawn(async move {
         let mut tick = tokio::time::interval(pace);
         for number in 0.. {
             tick.tick().await;
             track.write_audio(frame(number), pace, 10, true).await.expect("a frame");
+            progress.send_replace(number);
         }
-    }))
+    });
+    Playing { task, written }
 }
 
 /// `kind`, the number, and padding.
@@ -150,11 +157,22 @@ pub(crate) fn number(frame: &aura_room::Frame) -> u64 {
 }
 
 /// A task that ends with the test.
-pub(crate) struct Playing(tokio::task::JoinHandle<()>);
+pub(crate) struct Playing {
+    task: tokio::task::JoinHandle<()>,
+    written: watch::Receiver<u64>,
+}
+
+impl Playing {
+    /// Waits until some more frames were written.
+    pub(crate) async fn some_more(&mut self) {
+        let now = *self.written.borrow();
+        soon("writing", self.written.wait_for(|written| *written >= now + 5)).await.expect("still playing");
+    }
+}
 
 impl Drop for Playing {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 

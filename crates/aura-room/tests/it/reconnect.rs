@@ -4,7 +4,8 @@ use crate::in_both_modes;
 
 in_both_modes!(
     a_cut_signalling_connection_is_resumed,
-    a_full_reconnect_publishes_again,
+    a_lost_session_is_joined_anew,
+    a_server_that_asks_for_a_full_reconnect_gets_one,
     requests_made_while_reconnecting_are_not_lost,
 );
 
@@ -85,7 +86,16 @@ mod scenario {
         flows(&subscribed(&mut bob_events, MediaKind::Video).await).await;
     }
 
-    pub(super) async fn a_full_reconnect_publishes_again(mode: SignalMode) {
+    /// The server forgets us: a resume is refused, so that only a fresh join helps.
+    pub(super) async fn a_lost_session_is_joined_anew(mode: SignalMode) {
+        full_reconnect(mode, Scenario::NodeFailure(true)).await;
+    }
+
+    pub(super) async fn a_server_that_asks_for_a_full_reconnect_gets_one(mode: SignalMode) {
+        full_reconnect(mode, Scenario::LeaveRequestFullReconnect(true)).await;
+    }
+
+    async fn full_reconnect(mode: SignalMode, scenario: Scenario) {
         let server = server().await;
         let name = room_name("full");
         let (ann, mut ann_events) = server.join(&name, "ann", options(mode)).await;
@@ -97,12 +107,23 @@ mod scenario {
         let before = subscribed(&mut bob_events, MediaKind::Audio).await;
         flows(&subscribed(&mut ann_events, MediaKind::Video).await).await;
 
-        ann.simulate(Scenario::LeaveRequestFullReconnect(true)).await.expect("told");
-        assert!(!reconnected(&mut ann_events).await, "a fresh session");
+        ann.simulate(scenario).await.expect("told");
+        let (mut resumed, mut again) = (None, None);
+        ann_events
+            .expect("a fresh session with bob's video", |event| {
+                match event {
+                    RoomEvent::Reconnected { resumed: same } => resumed = Some(same),
+                    RoomEvent::TrackSubscribed { track, .. } => again = Some(track),
+                    _ => {}
+                }
+                (resumed.is_some() && again.is_some()).then_some(())
+            })
+            .await;
+        assert_eq!(resumed, Some(false));
         let after = subscribed(&mut bob_events, MediaKind::Audio).await;
         assert_ne!(after.sid(), before.sid());
         flows(&after).await;
-        flows(&subscribed(&mut ann_events, MediaKind::Video).await).await;
+        flows(&again.expect("just seen")).await;
         ann.publish_data(&b"back"[..], true, Address::default()).await.expect("sent");
         bob_events
             .expect("data after the reconnect", |event| match event {
