@@ -45,14 +45,20 @@ pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
         .enable_opus(true, true);
     add_codecs(&mut config);
     let mut rtc = config.build(now);
-    for (addresses, protocol) in [(&settings.udp_candidates, "udp"), (&settings.tcp_candidates, "tcp")] {
-        for address in addresses {
-            if let Ok(candidate) = Candidate::host(*address, protocol) {
-                rtc.add_local_candidate(candidate);
-            }
-        }
+    let udp = settings.udp_candidates.iter().filter_map(|address| Candidate::host(*address, "udp").ok());
+    let tcp = settings.tcp_candidates.iter().filter_map(|address| tcp_candidate(*address));
+    for candidate in udp.chain(tcp) {
+        rtc.add_local_candidate(candidate);
     }
     rtc
+}
+
+/// A passive TCP candidate, behind every UDP one: type preference 90 and direction preference 4 (RFC 6544 §4.2).
+fn tcp_candidate(address: SocketAddr) -> Option<Candidate> {
+    const PRIORITY: u32 = 90 << 24 | (4 << 13 | 0x1fff) << 8 | 255;
+    let (ip, port) = (address.ip(), address.port());
+    let line = format!("candidate:tcp 1 tcp {PRIORITY} {ip} {port} typ host tcptype passive");
+    Candidate::from_sdp_string(&line).ok()
 }
 
 /// LiveKit's payload types (livekit-protocol §4). Clients' own numbers win where they offer.
