@@ -13,7 +13,7 @@ mod retry;
 mod server;
 mod tls;
 
-pub use client::{Channel, Client, ClientError};
+pub use client::{Channel, ChannelError, Client, ClientError};
 pub use peer::{Peer, PeerSource};
 pub use policy::PeerPolicy;
 pub use server::Server;

@@ -11,7 +11,19 @@ use tokio::sync::oneshot;
 type Job<S> = Box<dyn FnOnce(&mut S, &Runtime) + Send>;
 
 pub(crate) struct Keeper<S> {
-    jobs: mpsc::Sender<Job<S>>,
+    /// `None` only while dropping: the thread ends when nobody can send any more.
+    jobs: Option<mpsc::Sender<Job<S>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// Waits for the server to end, so that its files are gone before the test is.
+impl<S> Drop for Keeper<S> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl<S> fmt::Debug for Keeper<S> {
@@ -25,7 +37,7 @@ impl<S: 'static> Keeper<S> {
     pub(crate) fn start(name: &str, start: impl FnOnce(&Runtime) -> S + Send + 'static) -> Self {
         let (jobs, queue) = mpsc::channel::<Job<S>>();
         let (started, is_started) = mpsc::channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 let runtime =
@@ -40,7 +52,7 @@ impl<S: 'static> Keeper<S> {
             })
             .expect("a thread can be made");
         is_started.recv().unwrap_or_else(|_| panic!("{name} did not start; see its panic above"));
-        Self { jobs }
+        Self { jobs: Some(jobs), thread: Some(thread) }
     }
 
     /// Runs `job` on the server's thread.
@@ -52,7 +64,8 @@ impl<S: 'static> Keeper<S> {
         let job: Job<S> = Box::new(move |server, runtime| {
             let _ = reply.send(job(server, runtime));
         });
-        assert!(self.jobs.send(job).is_ok(), "the keeper lives as long as its thread");
+        let jobs = self.jobs.as_ref().expect("not being dropped");
+        assert!(jobs.send(job).is_ok(), "the thread lives as long as its keeper");
         answer.await.expect("the job ran; if not, its panic is above")
     }
 }

@@ -27,7 +27,15 @@ use crate::telemetry;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What generated clients are made from: `RoomControlClient::new(channel.clone())`.
-pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, ChannelError>;
+
+/// A call did not reach the peer, or its answer did not reach us. Generated clients turn it into a status.
+///
+/// A type of its own rather than a boxed error: with that the compiler cannot prove the futures of generated
+/// clients `Send` (rust-lang/rust#100013).
+#[derive(Debug, thiserror::Error)]
+#[error("call failed")]
+pub struct ChannelError(#[source] BoxError);
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -149,7 +157,7 @@ impl Client {
             clock: self.clock,
             timeout: self.timeout,
         };
-        let stack = ServiceBuilder::new().map_err(status_of).layer(retry).layer(breaker).service(inner);
+        let stack = ServiceBuilder::new().map_err(|error| ChannelError(status_of(error))).layer(retry).layer(breaker).service(inner);
         Ok(BoxCloneSyncService::new(stack))
     }
 }
