@@ -1,7 +1,7 @@
 //! Where to dial, with everything the server must know before the first message.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE;
 use livekit_protocol as proto;
 use prost::Message as _;
 use url::Url;
@@ -89,7 +89,7 @@ fn single(url: &mut Url, options: &RoomOptions, resume: Option<&Resume>) {
         ..Default::default()
     };
     let wrapped = proto::WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() };
-    url.query_pairs_mut().append_pair("join_request", &URL_SAFE_NO_PAD.encode(wrapped.encode_to_vec()));
+    url.query_pairs_mut().append_pair("join_request", &URL_SAFE.encode(wrapped.encode_to_vec()));
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
         let dial = Dial::new("ws://host", "t", &options(SignalMode::Single), None).expect("ok");
         assert_eq!(dial.url.path(), "/rtc/v1");
         let query: HashMap<_, _> = dial.url.query_pairs().into_owned().collect();
-        let wrapped = URL_SAFE_NO_PAD.decode(&query["join_request"]).expect("base64url");
+        let wrapped = URL_SAFE.decode(&query["join_request"]).expect("base64url");
         let wrapped = proto::WrappedJoinRequest::decode(&wrapped[..]).expect("wrapped");
         let request = proto::JoinRequest::decode(&wrapped.join_request[..]).expect("request");
         assert!(request.connection_settings.expect("settings").auto_subscribe);
