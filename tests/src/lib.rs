@@ -14,6 +14,7 @@ pub mod sfu;
 pub mod stack;
 pub mod token;
 pub mod wait;
+pub mod web_app;
 
 mod service;
 
@@ -23,3 +24,4 @@ pub use outcome::Outcome;
 pub use rest::{Api, Person};
 pub use sfu::{Sfu, SfuOptions};
 pub use stack::Stack;
+pub use web_app::{Mode, WebApp, id};
