@@ -13,6 +13,9 @@ import "./realtime/current";
 
 void session.start();
 
+// A page brought back by the browser's history cache has lost its connections.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
 const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(

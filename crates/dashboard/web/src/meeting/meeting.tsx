@@ -17,6 +17,7 @@ import { deviceProblem, useMediaControls } from "./controls/use-media-controls";
 import type { JoinMedia } from "./options";
 import { FilesPanel, useFileNews } from "./panels/files-panel";
 import { PeoplePanel } from "./panels/people-panel";
+import { useSilentMicrophone } from "./silent-mic";
 import { SoundGate } from "./sound-gate";
 import { Stage } from "./stage/stage";
 import type { LayoutMode } from "./stage/focus";
@@ -95,6 +96,7 @@ function Inside({ kind, title, leaveLabel, onInvite, onTogether, alone, children
   const [news, setNews] = useState(0);
   const root = useRef<HTMLDivElement>(null);
   useHappenings();
+  useSilentMicrophone();
 
   const open = useCallback((name: PanelName) => {
     setPanel(name);

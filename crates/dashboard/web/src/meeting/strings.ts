@@ -121,7 +121,7 @@ export const t = area("meeting", {
   file_new: "{name} shared “{file}”",
 
   connecting: "Connecting…",
-  resuming: "Connection unstable. You can still hear each other; reconnecting…",
+  resuming: "Connection unstable. Reconnecting…",
   reconnecting: "Connection lost. Reconnecting…",
   rejoining: "Connection lost. Trying to get back in…",
   rejoining_long: "The media server does not answer. Still trying; you come back by yourself.",

@@ -70,6 +70,8 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
           refusals = 0;
           publish();
           const reason = endReason(await closed);
+          // Said by `leave`, or by the page going away: a reload must find the meeting still running.
+          if (reason === "left") return;
           if (reason) throw new Ended(reason);
         } catch (error) {
           if (abort.signal.aborted) return;

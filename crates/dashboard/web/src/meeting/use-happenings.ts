@@ -39,7 +39,6 @@ export function useHappenings(): void {
         toast(t("muted_by_host"), { icon: "mic-off" });
       }
     };
-    const silent = () => toast(t("silent_mic"), { icon: "warning", ms: 10_000 });
     room
       .on(RoomEvent.Connected, connected)
       .on(RoomEvent.Reconnected, connected)
@@ -47,8 +46,7 @@ export function useHappenings(): void {
       .on(RoomEvent.ParticipantDisconnected, went)
       .on(RoomEvent.ParticipantAttributesChanged, attributes)
       .on(RoomEvent.TrackPublished, published)
-      .on(RoomEvent.TrackMuted, muted)
-      .on(RoomEvent.LocalAudioSilenceDetected, silent);
+      .on(RoomEvent.TrackMuted, muted);
     return () => {
       room
         .off(RoomEvent.Connected, connected)
@@ -57,8 +55,7 @@ export function useHappenings(): void {
         .off(RoomEvent.ParticipantDisconnected, went)
         .off(RoomEvent.ParticipantAttributesChanged, attributes)
         .off(RoomEvent.TrackPublished, published)
-        .off(RoomEvent.TrackMuted, muted)
-        .off(RoomEvent.LocalAudioSilenceDetected, silent);
+        .off(RoomEvent.TrackMuted, muted);
     };
   }, [room, kind, wanted]);
 }

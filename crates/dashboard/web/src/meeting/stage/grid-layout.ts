@@ -17,8 +17,9 @@ export interface Grid {
   pages: number;
 }
 
-/** A tile may be as upright as 1:1 and as wide as 16:9: faces survive both. */
-const MIN_ASPECT = 1;
+/** How upright a tile may be: cameras are wide, but on an upright screen height is what there is. */
+const MIN_ASPECT_WIDE = 4 / 3;
+const MIN_ASPECT_UPRIGHT = 4 / 5;
 const MAX_ASPECT = 16 / 9;
 const MAX_PER_PAGE = 36;
 
@@ -30,6 +31,7 @@ interface Fit {
 }
 
 function fit(count: number, { width, height, gap }: GridBox): Fit {
+  const minAspect = width > height ? MIN_ASPECT_WIDE : MIN_ASPECT_UPRIGHT;
   let best: Fit = { columns: 1, rows: count, tileWidth: 0, tileHeight: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
     const rows = Math.ceil(count / columns);
@@ -37,7 +39,7 @@ function fit(count: number, { width, height, gap }: GridBox): Fit {
     const cellHeight = (height - gap * (rows - 1)) / rows;
     if (cellWidth <= 0 || cellHeight <= 0) continue;
     const tileWidth = Math.min(cellWidth, cellHeight * MAX_ASPECT);
-    const tileHeight = Math.min(cellHeight, tileWidth / MIN_ASPECT);
+    const tileHeight = Math.min(cellHeight, tileWidth / minAspect);
     if (tileWidth * tileHeight > best.tileWidth * best.tileHeight) best = { columns, rows, tileWidth, tileHeight };
   }
   return best;
