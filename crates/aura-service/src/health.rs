@@ -86,6 +86,8 @@ impl Health {
         lifecycle: Lifecycle,
         clock: SharedClock,
     ) -> Self {
+        // What is measured before a recorder is installed is lost.
+        Metrics::install();
         Self {
             inner: Arc::new(Inner {
                 service,

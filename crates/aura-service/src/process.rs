@@ -1,6 +1,7 @@
 //! `main` of every service: arguments, configuration, logs, runtime, run, wait, exit code.
 
 use std::error::Error as StdError;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::Write as _;
@@ -41,29 +42,39 @@ where
     F: Future<Output = Result<(), E>>,
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let arguments = arguments(&service).get_matches();
+    ExitCode::from(main_with_args(service, std::env::args_os(), run))
+}
+
+/// [`main`] with given arguments (the program's name first), returning the exit code as a number.
+pub fn main_with_args<C, F, R, E>(service: Service, args: impl IntoIterator<Item = OsString>, run: R) -> u8
+where
+    C: ServiceConfig,
+    R: FnOnce(C, Lifecycle) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let arguments = arguments(&service).get_matches_from(args);
     let mut loader = Loader::new(service.env_prefix, service.defaults).process_env();
     if let Some(path) = arguments.get_one::<PathBuf>("config") {
         loader = loader.file(path);
     }
     let config: C = match loader.load() {
         Ok(config) => config,
-        Err(error) => return refuse(&error),
+        Err(error) => return complain(&error),
     };
     if arguments.get_flag("check-config") {
         let text = config::redacted(&config);
-        let printed = writeln!(std::io::stdout(), "{text}");
-        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return u8::from(writeln!(std::io::stdout(), "{text}").is_err());
     }
 
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return refuse(&error),
+        Err(error) => return complain(&error),
     };
     let code = runtime.block_on(serve(service, config, run));
     // Blocking work that ignored the hard token must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ExitCode::from(code)
+    code
 }
 
 async fn serve<C, F, R, E>(service: Service, config: C, run: R) -> u8
@@ -138,10 +149,6 @@ fn arguments(service: &Service) -> Command {
 }
 
 /// Before logging is set up, standard error is all there is.
-fn refuse(error: &dyn Display) -> ExitCode {
-    ExitCode::from(complain(error))
-}
-
 fn complain(error: &dyn Display) -> u8 {
     let _ = writeln!(std::io::stderr(), "{error}");
     2

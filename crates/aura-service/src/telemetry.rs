@@ -15,7 +15,7 @@ use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::Subscriber;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -115,6 +115,10 @@ where
 }
 
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    // A lone word that is no level would pass as the name of a target, and silence everything else.
+    if !level.contains(['=', ',']) && level.parse::<LevelFilter>().is_err() {
+        return Err(TelemetryError::Filter(format!("{level:?} is not a level")));
+    }
     let quiet = QUIET.iter().filter(|directive| {
         let name = directive.split_once('=').map_or(**directive, |(name, _)| name);
         !level.contains(name)

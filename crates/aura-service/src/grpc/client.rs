@@ -157,7 +157,11 @@ impl Client {
             clock: self.clock,
             timeout: self.timeout,
         };
-        let stack = ServiceBuilder::new().map_err(|error| ChannelError(status_of(error))).layer(retry).layer(breaker).service(inner);
+        let stack = ServiceBuilder::new()
+            .map_err(|error| ChannelError(status_of(error)))
+            .layer(retry)
+            .layer(breaker)
+            .service(inner);
         Ok(BoxCloneSyncService::new(stack))
     }
 }
