@@ -107,8 +107,16 @@ enum Wake {
 }
 
 impl Session {
-    pub(crate) async fn run(mut self) {
-        let reason = self.serve().await;
+    pub(crate) async fn run(mut self, join: proto::JoinResponse) {
+        let reason = match self.joined(join).await {
+            Ok(()) => self.serve().await,
+            Err(error) => {
+                if let Phase::Connecting { ready, .. } = std::mem::replace(&mut self.phase, Phase::Active) {
+                    let _ = ready.send(Err(error));
+                }
+                DisconnectReason::JoinFailure
+            }
+        };
         self.shut_down(reason).await;
     }
 

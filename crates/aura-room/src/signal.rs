@@ -2,6 +2,7 @@
 
 mod address;
 mod socket;
+mod tls;
 
 pub(crate) use address::{Dial, Resume};
 pub(crate) use socket::{First, Signal, dial};

@@ -67,7 +67,7 @@ pub(crate) async fn start(address: &str, token: &str, options: RoomOptions) -> R
         bind: options.bind.clone(),
         loopback,
     };
-    let mut session = Session {
+    let session = Session {
         address: address.to_owned(),
         token: token.to_owned(),
         tasks: tasks.clone(),
@@ -102,8 +102,7 @@ pub(crate) async fn start(address: &str, token: &str, options: RoomOptions) -> R
         weak_commands: command_sender.downgrade(),
         options,
     };
-    session.joined(join).await?;
-    tasks.spawn_uncancelled("room session", session.run());
+    tasks.spawn_uncancelled("room session", session.run(join));
     is_ready.await.map_err(|_| RoomError::Closed)??;
     Ok(Started { commands: command_sender, data, handlers, roster, events: stream, tasks })
 }

@@ -10,6 +10,7 @@ use aura_media::MediaKind;
 use super::{Phase, Session};
 use crate::error::Result;
 use crate::event::RoomEvent;
+use crate::options::SignalMode;
 use crate::participant::DisconnectReason;
 use crate::transport::{Peer, PeerEvent, TaggedPeerEvent, Target};
 
@@ -161,18 +162,20 @@ impl Session {
         let generation = self.generation;
         let publisher =
             Peer::new(Target::Publisher, generation, &self.peer_config, self.peer_events.clone()).await?;
-        for (label, channel) in publisher.create_channels().await? {
-            self.read_channel(channel, Some(label));
-        }
-        if self.is_dual() {
+        // Owned at once: whatever fails from here on, the session closes what it owns.
+        let publisher = self.publisher.insert(publisher);
+        let channels = publisher.create_channels().await?;
+        if self.options.mode == SignalMode::Single {
+            publisher.add_receivers(MediaKind::Audio, SPARE_SECTIONS).await?;
+            publisher.add_receivers(MediaKind::Video, SPARE_SECTIONS).await?;
+        } else {
             let subscriber =
                 Peer::new(Target::Subscriber, generation, &self.peer_config, self.peer_events.clone()).await?;
             self.subscriber = Some(subscriber);
-        } else {
-            publisher.add_receivers(MediaKind::Audio, SPARE_SECTIONS).await?;
-            publisher.add_receivers(MediaKind::Video, SPARE_SECTIONS).await?;
         }
-        self.publisher = Some(publisher);
+        for (label, channel) in channels {
+            self.read_channel(channel, Some(label));
+        }
         Ok(())
     }
 

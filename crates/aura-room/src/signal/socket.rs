@@ -17,9 +17,9 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use super::Dial;
+use super::{Dial, tls};
 use crate::error::{Result, RoomError};
 use crate::task::Tasks;
 
@@ -83,7 +83,8 @@ pub(crate) async fn dial(dial: Dial, limit: Duration, tasks: Tasks) -> Result<(S
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let (socket, _) = timeout(limit, connect_async_with_config(request, Some(config), true))
+    let tls = if dial.url.scheme() == "wss" { Some(tls::connector()?) } else { None };
+    let (socket, _) = timeout(limit, connect_async_tls_with_config(request, Some(config), true, tls))
         .await
         .map_err(late("signalling connection"))?
         .map_err(refused)?;

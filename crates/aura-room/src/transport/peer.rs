@@ -24,7 +24,7 @@ use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType, RTCSessionDescription,
+    RTCIceCandidateInit, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
     SettingEngineBuilder, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
@@ -198,14 +198,8 @@ impl Peer {
         self.state == RTCPeerConnectionState::Connected
     }
 
-    /// Makes and applies an offer.
+    /// Makes and applies an offer. It may replace one that was never answered.
     pub(crate) async fn offer(&mut self, ice_restart: bool) -> Result<String> {
-        if self.connection.pending_local_description().await.is_some() {
-            // The answer to the last offer died with the old signalling connection.
-            let mut rollback = RTCSessionDescription::default();
-            rollback.sdp_type = RTCSdpType::Rollback;
-            self.connection.set_local_description(rollback).await?;
-        }
         let offer = self.connection.create_offer(Some(RTCOfferOptions { ice_restart })).await?;
         let sdp = offer.sdp.clone();
         self.connection.set_local_description(offer).await?;

@@ -1,11 +1,11 @@
 //! A server to talk to, tokens for it, and waiting for events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use aura_testkit::{Launch, Process, Scratch, binary, free_port, tokens};
 use aura_room::{EventStream, LocalTrack, Room, RoomEvent, RoomOptions, SignalMode};
 use bytes::Bytes;
-use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -16,6 +16,8 @@ pub(crate) struct Server {
     url: String,
     key: String,
     secret: String,
+    /// Ours, until the test ends.
+    _process: Option<(Process, Scratch)>,
 }
 
 pub(crate) async fn server() -> Server {
@@ -24,12 +26,32 @@ pub(crate) async fn server() -> Server {
         .with_test_writer()
         .try_init();
     let given = |name: &str| std::env::var(name).ok();
-    let url = given("AURA_ROOM_TEST_URL").expect("AURA_ROOM_TEST_URL");
-    Server {
-        url,
-        key: given("AURA_ROOM_TEST_KEY").unwrap_or_else(|| "devkey".to_owned()),
-        secret: given("AURA_ROOM_TEST_SECRET").unwrap_or_else(|| "secret".to_owned()),
+    let key = given("AURA_ROOM_TEST_KEY").unwrap_or_else(|| "devkey".to_owned());
+    let secret = given("AURA_ROOM_TEST_SECRET").unwrap_or_else(|| "secret".to_owned());
+    if let Some(url) = given("AURA_ROOM_TEST_URL") {
+        return Server { url, key, secret, _process: None };
     }
+    let scratch = Scratch::new("sfu");
+    let http = free_port();
+    let loopback = |port: u16| format!("127.0.0.1:{port}");
+    let env = [
+        ("AURALINK_ENV", "development".to_owned()),
+        ("LIVEKIT_KEYS", format!("{key}: {secret}")),
+        ("AURA_SFU__HTTP_ADDR", loopback(http)),
+        ("AURA_SFU__GRPC_ADDR", loopback(free_port())),
+        ("AURA_SFU__ADMIN_ADDR", loopback(free_port())),
+        ("AURA_SFU__RTC__UDP_PORT", free_port().to_string()),
+        ("AURA_SFU__RTC__TCP_PORT", free_port().to_string()),
+        ("AURA_SFU__RTC__NODE_IPS", "[\"127.0.0.1\"]".to_owned()),
+        ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
+    ];
+    let mut process = Launch::new("webrtc-sfu", binary("webrtc-sfu"))
+        .envs(env)
+        .spawn(scratch.path().join("log"))
+        .expect("the server starts");
+    let answers = || async move { tokio::net::TcpStream::connect(("127.0.0.1", http)).await.is_ok() };
+    process.ready(LIMIT, answers).await.expect("the server is ready");
+    Server { url: format!("ws://127.0.0.1:{http}"), key, secret, _process: Some((process, scratch)) }
 }
 
 /// Options for either mode; every scenario runs in both.
@@ -49,13 +71,8 @@ impl Server {
         if let (Some(grants), Some(video)) = (grants.as_object_mut(), video.as_object()) {
             grants.extend(video.clone());
         }
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-        let claims = json!({
-            "iss": self.key, "sub": identity, "name": identity.to_uppercase(),
-            "nbf": now - 5, "exp": now + 600, "video": grants,
-        });
-        let key = EncodingKey::from_secret(self.secret.as_bytes());
-        jsonwebtoken::encode(&Header::default(), &claims, &key).expect("a token")
+        let claims = json!({"sub": identity, "name": identity.to_uppercase(), "video": grants});
+        tokens::livekit(&self.key, &self.secret, claims)
     }
 
     pub(crate) async fn join(&self, room: &str, identity: &str, options: RoomOptions) -> (Room, Events) {

@@ -10,6 +10,95 @@ in_both_modes!(
     a_late_joiner_gets_a_keyframe,
 );
 
+mod transport {
+    use aura_room::{IceTransport, LocalTrack, MediaKind, PublishOptions, RoomEvent, RoomOptions};
+
+    use crate::harness::{room_name, server, soon, speak};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn media_flows_over_tcp_alone() {
+        let server = server().await;
+        let name = room_name("tcp");
+        let options = || RoomOptions { ice_transport: IceTransport::Tcp, ..RoomOptions::default() };
+        let (ann, _ann_events) = server.join(&name, "ann", options()).await;
+        let (_bob, mut bob_events) = server.join(&name, "bob", options()).await;
+        let voice = LocalTrack::opus();
+        ann.publish(&voice, PublishOptions::default()).await.expect("published");
+        let _playing = speak(&voice);
+        let track = bob_events
+            .expect("a subscribed track", |event| match event {
+                RoomEvent::TrackSubscribed { track, .. } => Some(track),
+                _ => None,
+            })
+            .await;
+        assert_eq!(track.kind(), MediaKind::Audio);
+        for _ in 0..10 {
+            soon("a frame", track.next_frame()).await.expect("the track goes on");
+        }
+    }
+}
+
+mod codec {
+    use std::time::Duration;
+
+    use aura_room::{Codec, LocalTrack, PublishOptions, RoomEvent, RoomOptions, Written};
+    use bytes::Bytes;
+
+    use crate::harness::{room_name, server, soon};
+
+    /// An access unit with parameter sets and a keyframe.
+    fn keyframe() -> Bytes {
+        let mut unit = Vec::new();
+        for (header, size) in [(0x67, 24), (0x68, 6), (0x65, 5_000)] {
+            unit.extend_from_slice(&[0, 0, 0, 1, header]);
+            unit.extend(std::iter::repeat_n(0x9a, size));
+        }
+        unit.into()
+    }
+
+    async fn arrives_unchanged(codec: Codec, frame: Bytes, duration: Duration) {
+        let server = server().await;
+        let name = room_name("codec");
+        let (ann, _ann_events) = server.join(&name, "ann", RoomOptions::default()).await;
+        let (_bob, mut bob_events) = server.join(&name, "bob", RoomOptions::default()).await;
+        let track = LocalTrack::new(codec).expect("a codec we packetise");
+        ann.publish(&track, PublishOptions::default()).await.expect("published");
+        let writing = tokio::spawn({
+            let (track, frame) = (track.clone(), frame.clone());
+            async move {
+                let mut tick = tokio::time::interval(duration);
+                loop {
+                    tick.tick().await;
+                    assert_eq!(track.write(frame.clone(), duration).await.expect("a frame"), Written::Sent);
+                }
+            }
+        });
+        let remote = bob_events
+            .expect("a subscribed track", |event| match event {
+                RoomEvent::TrackSubscribed { track, .. } => Some(track),
+                _ => None,
+            })
+            .await;
+        for _ in 0..5 {
+            let received = soon("a frame", remote.next_frame()).await.expect("the track goes on");
+            assert!(received.keyframe);
+            assert_eq!(received.data, frame);
+        }
+        assert_eq!(remote.codec(), Some(codec));
+        writing.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn h264() {
+        arrives_unchanged(Codec::H264, keyframe(), Duration::from_millis(40)).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn telephone() {
+        arrives_unchanged(Codec::Pcmu, Bytes::from_static(&[0x55; 160]), Duration::from_millis(20)).await;
+    }
+}
+
 mod scenario {
     use aura_room::{Codec, LocalTrack, MediaKind, PublishOptions, RemoteTrack, RoomEvent, SignalMode};
 
