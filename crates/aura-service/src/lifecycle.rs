@@ -258,9 +258,13 @@ mod tests {
 
         let life = Lifecycle::new(Duration::from_secs(5));
         life.spawn_critical("server", async {
-            None::<()>.expect("a bug");
+            bug();
             Ok::<_, String>(())
         });
         assert_eq!(life.wait().await, 1);
+    }
+
+    fn bug() {
+        panic!("a bug");
     }
 }

@@ -30,13 +30,17 @@ struct Paging {
     limit: Option<u32>,
 }
 
+fn bug() {
+    panic!("a bug");
+}
+
 fn api() -> Router {
     let small = Router::new()
         .route("/rooms", post(|Json(room): Json<NewRoom>| async move { Json(room) }))
         .route("/rooms/{room_id}", get(|Path(id): Path<RoomId>| async move { id.to_string() }))
         .route("/list", get(|Query(paging): Query<Paging>| async move { Json(json!(paging.limit)) }))
         .route("/slow", get(|| async { std::future::pending::<()>().await }))
-        .route("/panic", get(|| async { None::<()>.expect("a bug") }))
+        .route("/panic", get(|| async { bug() }))
         .route("/fault", get(|| async { ServiceError::internal("the password is hunter2") }))
         .route("/id", get(|| async { request_scope::request_id().unwrap_or_default() }));
     limits(small, Limits { body_bytes: 1_000, timeout: Duration::from_millis(200) })

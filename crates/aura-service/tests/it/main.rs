@@ -1,4 +1,5 @@
 //! The process shell from outside: real sockets, real certificates, a real collector.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 mod config;
 mod grpc;

@@ -51,13 +51,17 @@ impl ServiceConfig for Config {
     }
 }
 
+fn bug() {
+    panic!("a bug");
+}
+
 async fn run(config: Config, lifecycle: Lifecycle) -> Result<(), String> {
     let (soft, hard) = (lifecycle.soft(), lifecycle.hard());
     match config.behave.as_str() {
         "refuse" => return Err("no database".to_owned()),
         "crash" => drop(lifecycle.spawn_critical("worker", async { Err("broke") })),
         "panic" => drop(lifecycle.spawn_critical("worker", async {
-            None::<()>.expect("a bug");
+            bug();
             Ok::<_, String>(())
         })),
         "stubborn" => drop(lifecycle.spawn("worker", async move { hard.cancelled().await })),

@@ -1,4 +1,5 @@
 //! Storage against real servers: row security on a pool, restarts, migrations, the bus, rate limits.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 mod bus;
 mod migrate;
