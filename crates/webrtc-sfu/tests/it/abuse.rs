@@ -1,0 +1,186 @@
+//! Hostile clients: nothing they send takes the SFU down or reaches anybody else.
+
+use std::io::Write as _;
+use std::net::UdpSocket;
+
+use futures_util::SinkExt as _;
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::Sfu;
+
+/// A join still works.
+async fn is_alive(sfu: &Sfu) {
+    let (_client, join) = sfu.join("after", "survivor").await;
+    assert!(join.participant.is_some());
+}
+
+#[tokio::test]
+async fn frames_that_are_no_signal_request_end_the_connection() {
+    let sfu = Sfu::start().await;
+    for (frame, code) in [
+        (Message::Binary(vec![0xff; 64].into()), 1007),
+        (Message::Text("{\"nonsense\":".into()), 1007),
+        (Message::Text("[1,2,3]".into()), 1007),
+    ] {
+        let (mut client, _) = sfu.join("hall", "eve").await;
+        client.socket.send(frame).await.unwrap();
+        assert_eq!(client.close_code().await, Some(code));
+    }
+    is_alive(&sfu).await;
+}
+
+#[tokio::test]
+async fn a_message_beyond_two_mebibytes_ends_the_connection() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    // The server may hang up while we are still writing; either way it is over.
+    let _ = client.socket.send(Message::Binary(vec![0; 3 * 1024 * 1024].into())).await;
+    client.close_code().await;
+    is_alive(&sfu).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_messages_ends_the_connection() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    for _ in 0..3_000 {
+        if client.socket.feed(Message::Binary(Vec::new().into())).await.is_err() {
+            break;
+        }
+    }
+    let _ = client.socket.flush().await;
+    assert!(matches!(client.close_code().await, Some(1008) | None));
+    is_alive(&sfu).await;
+}
+
+#[tokio::test]
+async fn unknown_messages_and_ids_change_nothing() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    // Field 1000, unknown: newer clients may speak of things we do not know.
+    client.socket.send(Message::Binary(vec![0xc2, 0x3e, 0x01, 0x00].into())).await.unwrap();
+    client.send(Request::Mute(proto::MuteTrackRequest { sid: "TR_other".into(), muted: true })).await;
+    client.send(Request::TrackSetting(proto::UpdateTrackSettings { track_sids: vec!["TR_x".into(); 5_000], ..Default::default() })).await;
+    let unknown = proto::UpdateSubscription { track_sids: vec!["TR_none".into()], subscribe: true, ..Default::default() };
+    client.send(Request::Subscription(unknown)).await;
+    let error = client
+        .until(|message| match message {
+            Response::SubscriptionResponse(response) => Some(response.err),
+            _ => None,
+        })
+        .await;
+    assert_eq!(error, proto::SubscriptionError::SeTrackNotfound as i32);
+    client.send(Request::PingReq(proto::Ping { timestamp: 42, rtt: 0 })).await;
+    let echoed = client
+        .until(|message| match message {
+            Response::PongResp(pong) => Some(pong.last_ping_timestamp),
+            _ => None,
+        })
+        .await;
+    assert_eq!(echoed, 42);
+}
+
+#[tokio::test]
+async fn descriptions_we_cannot_use_mean_starting_over() {
+    let sfu = Sfu::start().await;
+    let no_credentials = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
+    let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(600));
+    for sdp in ["", "garbage", no_credentials, &many, &"a=x\r\n".repeat(200_000)] {
+        let (mut client, _) = sfu.join("hall", "eve").await;
+        let offer = proto::SessionDescription { r#type: "offer".into(), sdp: sdp.to_owned(), id: 1, ..Default::default() };
+        client.send(Request::Offer(offer)).await;
+        let leave = client
+            .until(|message| match message {
+                Response::Leave(leave) => Some(leave),
+                _ => None,
+            })
+            .await;
+        assert_eq!(leave.action, proto::leave_request::Action::Reconnect as i32);
+    }
+    is_alive(&sfu).await;
+}
+
+#[tokio::test]
+async fn answers_to_offers_never_made_are_ignored() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    let answer = proto::SessionDescription { r#type: "answer".into(), sdp: "garbage".into(), id: 999, ..Default::default() };
+    client.send(Request::Answer(answer)).await;
+    client.send(Request::PingReq(proto::Ping { timestamp: 1, rtt: 0 })).await;
+    client.until(|message| matches!(message, Response::PongResp(_)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_client_may_promise_only_so_many_tracks() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    for index in 0..30 {
+        client.send(Request::AddTrack(proto::AddTrackRequest { cid: format!("track-{index}"), ..Default::default() })).await;
+    }
+    let mut accepted = 0;
+    let refusal = client
+        .until(|message| match message {
+            Response::TrackPublished(_) => {
+                accepted += 1;
+                None
+            }
+            Response::RequestResponse(response) => Some(response.reason),
+            _ => None,
+        })
+        .await;
+    assert_eq!((accepted, refusal), (20, proto::request_response::Reason::LimitExceeded as i32));
+}
+
+/// Packets that look like each protocol of the media port, each broken in its own way.
+fn hostile_datagrams() -> Vec<Vec<u8>> {
+    let mut stun = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    stun.extend([7; 12]);
+    let mut lying_stun = stun.clone();
+    lying_stun[2..4].copy_from_slice(&0xffff_u16.to_be_bytes());
+    let mut user_stun = vec![0, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+    user_stun.extend([9; 12]);
+    user_stun.extend([0, 6, 0, 7]);
+    user_stun.extend(b"abc:def\0");
+    let mut rtp = vec![0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1];
+    rtp.extend([0; 200]);
+    let mut all = vec![
+        Vec::new(),
+        vec![0],
+        stun,
+        lying_stun,
+        user_stun,
+        vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+        rtp,
+        vec![0x9f, 0x80, 0, 1],
+        vec![0x81, 200, 0xff, 0xff, 0, 0, 0, 0],
+        vec![0xff; 2_047],
+        vec![0x40; 9_000],
+    ];
+    all.extend((0..=255_u8).map(|first| vec![first; 40]));
+    all
+}
+
+// The sockets of the attacker block; the server needs a thread of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_on_the_media_ports_is_dropped_unanswered() {
+    let sfu = Sfu::start().await;
+    let (_client, _) = sfu.join("hall", "alice").await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    for datagram in hostile_datagrams() {
+        // The kernel refuses datagrams beyond its own limits; those never reach anybody.
+        let _ = socket.send_to(&datagram, sfu.udp);
+    }
+    for bytes in hostile_datagrams() {
+        let mut stream = std::net::TcpStream::connect(sfu.tcp).unwrap();
+        let len = u16::try_from(bytes.len()).unwrap();
+        let _ = stream.write_all(&len.to_be_bytes());
+        let _ = stream.write_all(&bytes);
+    }
+    is_alive(&sfu).await;
+    let mut buffer = [0; 2_048];
+    assert!(socket.recv(&mut buffer).is_err(), "no answer to what proves nothing");
+}
