@@ -51,6 +51,23 @@ impl PythonParticipant {
         .await
     }
 
+    /// Waits until more of both arrives than has so far.
+    pub async fn sees_and_hears_more(&self, identity: &str) {
+        let what = format!("python goes on seeing and hearing {identity}");
+        let counts = async || {
+            let media = self.call("media", json!({})).await.map_err(|error| format!("{error:#}"))?;
+            let frames = |kind: &str| number(&media[format!("{identity}/{kind}")], "frames");
+            Ok::<_, String>((frames("audio"), frames("video")))
+        };
+        let before = counts().await.unwrap_or_default();
+        wait::until(&what, LIMIT, || async {
+            let now = counts().await?;
+            let grew = now.0 > before.0 + 50.0 && now.1 > before.1 + 10.0;
+            if grew { Ok(()) } else { Err(format!("{before:?}, then {now:?}")) }
+        })
+        .await;
+    }
+
     /// Waits until it has noted an event that passes `test`.
     pub async fn event(&self, name: &str, test: impl Fn(&Value) -> bool) -> Value {
         wait::until(&format!("python: {name}"), LIMIT, || async {

@@ -35,6 +35,10 @@ impl Service {
         Ok(service)
     }
 
+    pub(crate) fn is_alive(&mut self) -> bool {
+        !self.process.has_ended()
+    }
+
     /// SIGKILL, as a crash would.
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await;

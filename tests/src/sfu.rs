@@ -32,12 +32,14 @@ pub struct SfuOptions {
 pub struct Sfu {
     /// Signalling address, ws://.
     pub url: String,
-    /// API key and secret.
+    /// API key.
     pub key: String,
     /// API secret.
     pub secret: String,
     /// Internal gRPC address, http://.
     pub grpc_url: String,
+    /// First UDP media port; 0 when unknown.
+    pub udp_port: u16,
     own: Option<Service>,
     _redis: Option<(Redis, TempDir)>,
 }
@@ -64,6 +66,7 @@ impl Sfu {
     /// Starts an SFU on somebody else's Redis.
     pub async fn start_with(options: SfuOptions, redis_url: &str) -> anyhow::Result<Self> {
         let [http, tcp, grpc, admin] = [(); 4].map(|()| free_port());
+        let udp = free_ports(SHARDS);
         let loopback = |port: u16| format!("127.0.0.1:{port}");
         let mut env = vec![
             ("REDIS_URL", redis_url.to_owned()),
@@ -72,7 +75,7 @@ impl Sfu {
             ("AURA_SFU__HTTP_ADDR", loopback(http)),
             ("AURA_SFU__GRPC_ADDR", loopback(grpc)),
             ("AURA_SFU__ADMIN_ADDR", loopback(admin)),
-            ("AURA_SFU__RTC__UDP_PORT", free_ports(SHARDS).to_string()),
+            ("AURA_SFU__RTC__UDP_PORT", udp.to_string()),
             ("AURA_SFU__RTC__UDP_ENABLED", (!options.tcp_only).to_string()),
             ("AURA_SFU__RTC__TCP_PORT", tcp.to_string()),
             ("AURA_SFU__RTC__NODE_IPS", "127.0.0.1".to_owned()),
@@ -85,6 +88,7 @@ impl Sfu {
             key: KEY.to_owned(),
             secret: SECRET.to_owned(),
             grpc_url: format!("http://{}", loopback(grpc)),
+            udp_port: udp,
             own: Some(Service::start("webrtc-sfu", env, ready_url).await?),
             _redis: None,
         })
@@ -100,6 +104,7 @@ impl Sfu {
             key: key.to_owned(),
             secret: secret.to_owned(),
             grpc_url: String::new(),
+            udp_port: 0,
             own: None,
             _redis: None,
         })
@@ -119,6 +124,11 @@ impl Sfu {
     pub fn admin_token(&self, room: &str) -> String {
         let video = json!({ "roomAdmin": true, "roomCreate": true, "roomList": true, "room": room });
         token::sign(&self.key, &self.secret, "admin", video)
+    }
+
+    /// Whether the process still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.own.as_mut().is_none_or(Service::is_alive)
     }
 
     /// SIGKILL, as a crash would.

@@ -49,7 +49,8 @@ impl WebApp {
     /// Signs up; the home page is shown. Answers the e-mail address.
     pub async fn sign_up(&self, name: &str) -> anyhow::Result<String> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let email = format!("{}.web{}@example.com", name.to_lowercase(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let email =
+            format!("{}.web{}@example.com", name.to_lowercase(), NEXT.fetch_add(1, Ordering::Relaxed));
         self.window.goto(&format!("{}/register", self.url)).await?;
         self.window.fill(&id("display-name"), name).await?;
         self.window.fill(&id("email"), &email).await?;
@@ -78,13 +79,15 @@ impl WebApp {
         self.window.click(&format!("{row} {}", id("room-invite"))).await?;
         self.window.see(&id("invite-link")).await?;
         let field = Value::from(id("invite-link"));
-        let link = self.window.evaluate("(selector) => document.querySelector(selector).value", field).await?;
+        let link =
+            self.window.evaluate("(selector) => document.querySelector(selector).value", field).await?;
         Ok(link.as_str().context("the field holds the link")?.to_owned())
     }
 
     /// Opens a room's or an invitation's page and joins; the meeting is shown.
     pub async fn join(&self, address: &str, mode: Mode) -> anyhow::Result<()> {
-        let address = if address.starts_with('/') { format!("{}{address}", self.url) } else { address.to_owned() };
+        let address =
+            if address.starts_with('/') { format!("{}{address}", self.url) } else { address.to_owned() };
         self.window.goto(&format!("{address}?{}", mode.query())).await?;
         self.window.click(&id("join")).await?;
         self.window.see(&id("leave")).await

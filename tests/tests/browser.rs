@@ -133,9 +133,11 @@ async fn reload_and_come_back(mode: Mode) -> Outcome {
     tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
     alice
         .window
-        .until("one tile each, no ghost", "() => document.querySelectorAll('[data-testid=participant-tile]').length", |n| {
-            *n == json!(2)
-        })
+        .until(
+            "one tile each, no ghost",
+            "() => document.querySelectorAll('[data-testid=participant-tile]').length",
+            |n| *n == json!(2),
+        )
         .await;
     Ok(())
 }

@@ -77,7 +77,8 @@ async fn who_leaves_ends_the_call_after_the_grace() -> Outcome {
     let stack = Stack::start().await?;
     let alice = stack.api().sign_up("Alice").await?;
     let bob = stack.api().sign_up("Bob").await?;
-    let placed = alice.post("/calls", json!({ "callee_aura_id": bob.session["user"]["aura_id"], "media": "audio" }));
+    let placed =
+        alice.post("/calls", json!({ "callee_aura_id": bob.session["user"]["aura_id"], "media": "audio" }));
     let placed = placed.await?;
     let id = placed["call"]["id"].as_str().unwrap_or_default().to_owned();
     let _at_alice = enter(&placed["join"]).await?;
@@ -106,7 +107,8 @@ async fn a_declined_call_and_a_cancelled_one() -> Outcome {
     let id = placed["call"]["id"].as_str().unwrap_or_default().to_owned();
     let _at_alice = enter(&placed["join"]).await?;
     status_becomes(&bob, &id, "ringing").await;
-    let (status, problem) = alice.send(Method::POST, &format!("/calls/{id}/accept"), Some(&json!({}))).await?;
+    let (status, problem) =
+        alice.send(Method::POST, &format!("/calls/{id}/accept"), Some(&json!({}))).await?;
     assert!(status.is_client_error(), "the caller accepted her own call: {problem}");
     bob.post(&format!("/calls/{id}/decline"), json!({})).await?;
     let declined = status_becomes(&alice, &id, "declined").await;
