@@ -83,7 +83,7 @@ export function Meeting(props: MeetingProps) {
   );
 }
 
-function Inside({ kind, title, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
+function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
   const { room, leave } = useMeeting();
   const media = useMediaControls();
   const hands = useHands();
@@ -147,7 +147,7 @@ function Inside({ kind, title, leaveLabel, onInvite, onTogether, alone, children
   });
 
   return (
-    <div className={panel ? "meeting meeting-with-panel" : "meeting"} ref={root} aria-label={t("in_meeting", { name: title })} role="region">
+    <div className={panel ? "meeting meeting-with-panel" : "meeting"} ref={root}>
       <TopBar mode={mode} setMode={setMode} sharing={media.sharing} stopSharing={() => void media.setShare(false)} onInvite={onInvite} />
       <div className="meeting-middle">
         <main className="meeting-stage" id="content">

@@ -28,6 +28,7 @@ export const t = area("meeting", {
   chat: "Chat",
   chat_unread: "Chat, {count} unread",
   people: "People",
+  people_count: "People, {count}",
   files: "Files",
   hand_raise: "Raise hand",
   hand_lower: "Lower hand",
@@ -44,7 +45,6 @@ export const t = area("meeting", {
   layout: "Layout",
   hide_no_video: "Hide people without video",
   close_panel: "Close panel",
-  in_meeting: "{name}, meeting",
   elapsed: "Time in the meeting",
 
   mic_problem: "Microphone: {text}",

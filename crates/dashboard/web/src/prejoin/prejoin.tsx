@@ -50,7 +50,7 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
   });
 
   return (
-    <div className="prejoin">
+    <main className="prejoin" id="content">
       <section className="prejoin-look" aria-label={t("camera")}>
         <CameraView
           track={camera.track?.mediaStreamTrack ?? null}
@@ -127,7 +127,7 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
         </Button>
         {below}
       </form>
-    </div>
+    </main>
   );
 }
 

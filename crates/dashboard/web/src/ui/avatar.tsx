@@ -16,8 +16,6 @@ export function tone(key: string): number {
 
 export function Avatar({ name, id, size = "medium" }: { name: string; id: string; size?: "small" | "medium" | "large" | "fill" }) {
   return (
-    <span className={`avatar avatar-${size} tone-${tone(id)}`} aria-hidden="true">
-      {initials(name)}
-    </span>
+    <span className={`avatar avatar-${size} tone-${tone(id)}`} data-initials={initials(name)} aria-hidden="true" />
   );
 }

@@ -33,10 +33,10 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
       onMouseDown={(event) => event.target === ref.current && onClose()}
     >
       <div className="dialog-body">
-        <header className="dialog-head">
+        <div className="dialog-head">
           <h2 id={titleId}>{title}</h2>
           <IconButton icon="close" label={t("close")} onClick={onClose} />
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

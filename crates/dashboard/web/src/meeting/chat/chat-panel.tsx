@@ -12,7 +12,7 @@ import { MAX_LENGTH, type Chat } from "./use-chat";
 
 export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
   const { identity, kind } = useMeeting();
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const { atEnd, toEnd } = useStickyEnd(list, chat.messages.length);
   return (
     <SidePanel title={t("chat")} onClose={onClose}>
@@ -31,17 +31,19 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
           </Empty>
         </div>
       ) : (
-        <ol className="messages" ref={list} role="log" aria-label={t("chat")} tabIndex={0}>
-          {chat.messages.map((message, index) => (
-            <Message
-              key={message.order}
-              message={message}
-              mine={message.sender === identity}
-              continued={continues(chat.messages[index - 1], message)}
-              onRetry={() => chat.retry(message)}
-            />
-          ))}
-        </ol>
+        <div className="messages" ref={list} role="log" aria-label={t("chat")} tabIndex={0}>
+          <ol>
+            {chat.messages.map((message, index) => (
+              <Message
+                key={message.order}
+                message={message}
+                mine={message.sender === identity}
+                continued={continues(chat.messages[index - 1], message)}
+                onRetry={() => chat.retry(message)}
+              />
+            ))}
+          </ol>
+        </div>
       )}
       {!atEnd && (
         <Button small className="messages-new" icon="chevron-down" onClick={toEnd}>
@@ -54,7 +56,7 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
 }
 
 /** Stays at the newest message unless the reader has scrolled up. */
-function useStickyEnd(list: React.RefObject<HTMLOListElement | null>, count: number) {
+function useStickyEnd(list: React.RefObject<HTMLDivElement | null>, count: number) {
   const [atEnd, setAtEnd] = useState(true);
   const stick = useRef(true);
   const toEnd = () => {

@@ -29,13 +29,13 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
   const more: ControlBarProps["extras"] = narrow && room
     ? [
         { icon: "hand", text: hands.raised ? t("hand_lower") : t("hand_raise"), run: hands.toggle },
-        { icon: "people", text: `${t("people")} (${people})`, run: () => toggle("people") },
+        { icon: "people", text: t("people_count", { count: people }), run: () => toggle("people") },
         { icon: "files", text: t("files"), run: () => toggle("files") },
         ...extras,
       ]
     : extras;
   return (
-    <div className="controls" role="toolbar" aria-label={t("controls")}>
+    <footer className="controls" aria-label={t("controls")}>
       <div className="controls-media">
         <div className="control-pair">
           <Control
@@ -130,7 +130,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
           <>
             <Control
               icon="people"
-              label={t("people")}
+              label={t("people_count", { count: people })}
               panel
           pressed={panel === "people"}
               badge={people}
@@ -151,7 +151,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
           </>
         )}
       </div>
-    </div>
+    </footer>
   );
 }
 
