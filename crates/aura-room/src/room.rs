@@ -184,7 +184,12 @@ impl Room {
     /// The token does not allow it, or it is too long.
     pub async fn set_metadata(&self, metadata: impl Into<String>) -> Result<()> {
         let name = self.local_participant().name;
-        self.update(proto::UpdateParticipantMetadata { metadata: metadata.into(), name, ..Default::default() }).await
+        self.update(proto::UpdateParticipantMetadata {
+            metadata: metadata.into(),
+            name,
+            ..Default::default()
+        })
+        .await
     }
 
     /// Sets our display name.
@@ -194,7 +199,8 @@ impl Room {
     /// The token does not allow it, or it is too long.
     pub async fn set_name(&self, name: impl Into<String>) -> Result<()> {
         let metadata = self.local_participant().metadata;
-        self.update(proto::UpdateParticipantMetadata { metadata, name: name.into(), ..Default::default() }).await
+        self.update(proto::UpdateParticipantMetadata { metadata, name: name.into(), ..Default::default() })
+            .await
     }
 
     /// Sets some of our attributes; an empty value removes the key.
@@ -204,7 +210,8 @@ impl Room {
     /// The token does not allow it, or they are too long.
     pub async fn set_attributes(&self, attributes: HashMap<String, String>) -> Result<()> {
         let Participant { metadata, name, .. } = self.local_participant();
-        self.update(proto::UpdateParticipantMetadata { metadata, name, attributes, ..Default::default() }).await
+        self.update(proto::UpdateParticipantMetadata { metadata, name, attributes, ..Default::default() })
+            .await
     }
 
     /// Sends a data packet. Waits while the network is slow or the room reconnects.
@@ -212,7 +219,12 @@ impl Room {
     /// # Errors
     ///
     /// The packet is larger than 64,000 bytes, or the room is closed.
-    pub async fn publish_data(&self, payload: impl Into<Bytes>, reliable: bool, address: Address) -> Result<()> {
+    pub async fn publish_data(
+        &self,
+        payload: impl Into<Bytes>,
+        reliable: bool,
+        address: Address,
+    ) -> Result<()> {
         let payload = payload.into();
         if payload.len() > MAX_PACKET_BYTES {
             return Err(RoomError::TooLarge { size: payload.len(), limit: MAX_PACKET_BYTES });

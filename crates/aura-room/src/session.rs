@@ -220,8 +220,7 @@ impl Session {
     }
 
     fn expire_requests(&mut self, now: Instant) {
-        let late: Vec<_> =
-            self.replies.iter().filter(|(_, (_, by))| now >= *by).map(|(id, _)| *id).collect();
+        let late: Vec<_> = self.replies.iter().filter(|(_, (_, by))| now >= *by).map(|(id, _)| *id).collect();
         for id in late {
             if let Some((reply, _)) = self.replies.remove(&id) {
                 let limit = command::REQUEST_TIMEOUT;

@@ -23,7 +23,11 @@ impl Tasks {
     }
 
     /// For a task that watches the cancellation itself.
-    pub(crate) fn spawn_uncancelled(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_uncancelled(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         self.tracker.spawn(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!(task = name, "task panicked");

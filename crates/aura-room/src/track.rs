@@ -3,6 +3,6 @@
 mod local;
 mod remote;
 
-pub use local::{LocalTrack, PublishOptions, Written};
 pub(crate) use local::{Link, LinkTrack, rtc_codec};
+pub use local::{LocalTrack, PublishOptions, Written};
 pub use remote::{RemoteTrack, TrackSettings, VideoQuality};

@@ -4,5 +4,7 @@ mod channel;
 mod keyframe;
 mod peer;
 
-pub(crate) use channel::{DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl};
+pub(crate) use channel::{
+    DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl,
+};
 pub(crate) use peer::{Peer, PeerConfig, PeerEvent, TaggedPeerEvent, Target, codec_of};

@@ -74,7 +74,8 @@ impl Roster {
     pub(crate) fn speakers(&mut self, changed: Vec<proto::SpeakerInfo>) -> RoomEvent {
         for speaker in changed {
             if let Some(participant) = self.by_sid_mut(&speaker.sid) {
-                participant.speaking_level = if speaker.active { speaker.level.max(f32::MIN_POSITIVE) } else { 0.0 };
+                participant.speaking_level =
+                    if speaker.active { speaker.level.max(f32::MIN_POSITIVE) } else { 0.0 };
             }
         }
         let everybody = self.others().chain(std::iter::once(&self.local));
@@ -299,7 +300,10 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(names(roster.speakers(vec![says("PA_a", 0.25, true), says("PA_b", 0.5, true)])), ["bob", "ann"]);
+        assert_eq!(
+            names(roster.speakers(vec![says("PA_a", 0.25, true), says("PA_b", 0.5, true)])),
+            ["bob", "ann"]
+        );
         assert_eq!(names(roster.speakers(vec![says("PA_b", 0.0, false)])), ["ann"]);
     }
 

@@ -119,8 +119,13 @@ impl<T> Default for CallTable<T> {
 impl<T> CallTable<T> {
     pub(crate) fn start(&mut self, id: String, identity: String, reply: T, timeout: Duration, now: Instant) {
         let respond_by = now + timeout;
-        let call =
-            Call { reply, identity, acknowledged: false, ack_by: (now + ACK_TIMEOUT).min(respond_by), respond_by };
+        let call = Call {
+            reply,
+            identity,
+            acknowledged: false,
+            ack_by: (now + ACK_TIMEOUT).min(respond_by),
+            respond_by,
+        };
         self.calls.insert(id, call);
     }
 
@@ -156,10 +161,7 @@ impl<T> CallTable<T> {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.calls
-            .values()
-            .map(|call| if call.acknowledged { call.respond_by } else { call.ack_by })
-            .min()
+        self.calls.values().map(|call| if call.acknowledged { call.respond_by } else { call.ack_by }).min()
     }
 
     fn take(&mut self, verdict: impl Fn(&Call<T>) -> Option<u32>) -> Vec<(T, RpcError)> {

@@ -229,7 +229,10 @@ mod tests {
             let mut assembler = Assembler::new(1 << 20);
             let received = feed(&mut assembler, "ann", sent, now);
             let [Completed::Text(message)] = &received[..] else { panic!("{received:?}") };
-            assert_eq!((message.text.as_str(), message.from.as_str(), message.topic.as_str()), (text, "ann", "lk.chat"));
+            assert_eq!(
+                (message.text.as_str(), message.from.as_str(), message.topic.as_str()),
+                (text, "ann", "lk.chat")
+            );
         }
     }
 

@@ -234,7 +234,12 @@ mod tests {
         let now = SystemClock.monotonic();
         let mut payloader = Vp8Payloader::default();
         let mut all = packets(&mut payloader, &vp8_frame(true, 5_000), 10, 3_000);
-        all.extend(packets(&mut payloader, &vp8_frame(false, 900), 10 + u16::try_from(all.len()).expect("few"), 6_000));
+        all.extend(packets(
+            &mut payloader,
+            &vp8_frame(false, 900),
+            10 + u16::try_from(all.len()).expect("few"),
+            6_000,
+        ));
         all.remove(2);
         let mut assembler = Assembler::new(Codec::Vp8);
         all.into_iter().for_each(|packet| assembler.push(packet, now));
@@ -243,7 +248,9 @@ mod tests {
         let out = drain(&mut assembler, given_up_at);
         assert_eq!(out.len(), 2, "{out:?}");
         assert_eq!(out[0], Output::NeedKeyframe);
-        assert!(matches!(&out[1], Output::Frame(frame) if frame.discontinuity && frame.rtp_timestamp == 6_000));
+        assert!(
+            matches!(&out[1], Output::Frame(frame) if frame.discontinuity && frame.rtp_timestamp == 6_000)
+        );
     }
 
     #[test]

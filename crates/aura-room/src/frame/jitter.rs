@@ -91,14 +91,7 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(100);
 
     fn packet(sequence: u16) -> RtpPacket {
-        RtpPacket {
-            sequence,
-            timestamp: 0,
-            marker: false,
-            payload_type: 96,
-            ssrc: 1,
-            payload: Bytes::new(),
-        }
+        RtpPacket { sequence, timestamp: 0, marker: false, payload_type: 96, ssrc: 1, payload: Bytes::new() }
     }
 
     fn drain(jitter: &mut Jitter, now: Instant) -> Vec<i64> {

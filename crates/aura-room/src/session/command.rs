@@ -24,9 +24,7 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A method others may call.
 pub(crate) type RpcHandler = Arc<
-    dyn Fn(RpcInvocation) -> Pin<Box<dyn Future<Output = Result<String, RpcError>> + Send>>
-        + Send
-        + Sync,
+    dyn Fn(RpcInvocation) -> Pin<Box<dyn Future<Output = Result<String, RpcError>> + Send>> + Send + Sync,
 >;
 
 /// The methods others may call, by name.
@@ -34,12 +32,32 @@ pub(crate) type RpcHandlers = Arc<Mutex<HashMap<String, RpcHandler>>>;
 
 /// A caller's wish.
 pub(crate) enum Command {
-    Publish { track: LocalTrack, options: PublishOptions, reply: oneshot::Sender<Result<()>> },
-    Unpublish { track: LocalTrack, reply: oneshot::Sender<Result<()>> },
-    Mute { track: LocalTrack, muted: bool, reply: oneshot::Sender<Result<()>> },
-    Subscribe { track_sids: Vec<String>, subscribe: bool },
-    Settings { track_sid: String, settings: TrackSettings },
-    UpdateMetadata { update: proto::UpdateParticipantMetadata, reply: oneshot::Sender<Result<()>> },
+    Publish {
+        track: LocalTrack,
+        options: PublishOptions,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Unpublish {
+        track: LocalTrack,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Mute {
+        track: LocalTrack,
+        muted: bool,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Subscribe {
+        track_sids: Vec<String>,
+        subscribe: bool,
+    },
+    Settings {
+        track_sid: String,
+        settings: TrackSettings,
+    },
+    UpdateMetadata {
+        update: proto::UpdateParticipantMetadata,
+        reply: oneshot::Sender<Result<()>>,
+    },
     /// Someone wants to send data: the channels must be open.
     OpenChannels,
     Call {
@@ -48,8 +66,14 @@ pub(crate) enum Command {
         timeout: Duration,
         reply: oneshot::Sender<Result<String, RpcError>>,
     },
-    CallFailed { id: String, identity: String, error: RpcError },
-    Keyframe { track: LocalTrack },
+    CallFailed {
+        id: String,
+        identity: String,
+        error: RpcError,
+    },
+    Keyframe {
+        track: LocalTrack,
+    },
     Simulate(proto::SimulateScenario),
     /// Drops signalling as a broken network would.
     DropSignal,

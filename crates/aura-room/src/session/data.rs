@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 
 use super::{DataIn, RpcHandler, Session};
-use crate::error::Result;
 use crate::engine::rpc::{MAX_PAYLOAD_BYTES, RpcError};
 use crate::engine::stream::Completed;
+use crate::error::Result;
 use crate::event::RoomEvent;
 use crate::participant::DisconnectReason;
 use crate::room::RpcInvocation;
@@ -53,15 +53,17 @@ impl Session {
                 self.channels.insert(label, channel);
                 let open = (self.channels.get(RELIABLE), self.channels.get(LOSSY));
                 if let (Some(reliable), Some(lossy)) = open {
-                    let open = WriterControl::Open { reliable: Arc::clone(reliable), lossy: Arc::clone(lossy) };
+                    let open =
+                        WriterControl::Open { reliable: Arc::clone(reliable), lossy: Arc::clone(lossy) };
                     let _ = self.writer.try_send(open);
                 }
             }
-            DataIn::Message { generation, label, payload } if generation == self.generation => {
-                if label == RELIABLE || label == LOSSY {
-                    self.on_packet(payload, label == RELIABLE);
-                }
+            DataIn::Message { generation, label, payload }
+                if generation == self.generation && (label == RELIABLE || label == LOSSY) =>
+            {
+                self.on_packet(payload, label == RELIABLE);
             }
+            // Of a connection that is gone, or on a channel whose content we do not read.
             _ => {}
         }
         Ok(())
@@ -146,12 +148,8 @@ impl Session {
 
     /// Someone calls us. The method runs in a task of its own.
     fn on_call(&mut self, identity: String, request: proto::RpcRequest) {
-        let handler = self
-            .handlers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&request.method)
-            .map(Arc::clone);
+        let handler =
+            self.handlers.lock().unwrap_or_else(PoisonError::into_inner).get(&request.method).map(Arc::clone);
         self.tasks.spawn("rpc", serve_call(self.data.clone(), handler, identity, request));
     }
 }

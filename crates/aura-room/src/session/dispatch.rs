@@ -170,7 +170,8 @@ impl Session {
             publisher.add_receivers(MediaKind::Video, SPARE_SECTIONS).await?;
         } else {
             let subscriber =
-                Peer::new(Target::Subscriber, generation, &self.peer_config, self.peer_events.clone()).await?;
+                Peer::new(Target::Subscriber, generation, &self.peer_config, self.peer_events.clone())
+                    .await?;
             self.subscriber = Some(subscriber);
         }
         for (label, channel) in channels {

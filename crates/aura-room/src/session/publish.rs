@@ -148,8 +148,11 @@ impl Session {
             published.info = Some(info);
             return;
         }
-        let stream =
-            if published.options.stream.is_empty() { info.sid.clone() } else { published.options.stream.clone() };
+        let stream = if published.options.stream.is_empty() {
+            info.sid.clone()
+        } else {
+            published.options.stream.clone()
+        };
         let (commands, track) = (self.weak_commands.clone(), published.track.clone());
         let on_keyframe = move || {
             track.want_keyframe();
@@ -217,7 +220,9 @@ impl Session {
 
     /// Connects tracks to the wire with what the answer agreed to.
     fn link_tracks(&mut self, answer: &str) {
-        let Some(offer) = self.publisher.as_ref().and_then(|publisher| publisher.local.clone()) else { return };
+        let Some(offer) = self.publisher.as_ref().and_then(|publisher| publisher.local.clone()) else {
+            return;
+        };
         let mut refused = Vec::new();
         for (id, published) in &mut self.publishing.tracks {
             let Some(wire) = published.wire.as_mut().filter(|wire| !wire.linked) else { continue };

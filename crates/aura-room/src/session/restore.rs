@@ -122,7 +122,8 @@ impl Session {
                 if now < *by {
                     return Ok(());
                 }
-                let error = RoomError::Timeout { what: "media connection", limit: self.options.media_timeout };
+                let error =
+                    RoomError::Timeout { what: "media connection", limit: self.options.media_timeout };
                 if let Phase::Connecting { ready, .. } = std::mem::replace(&mut self.phase, Phase::Active) {
                     let _ = ready.send(Err(error));
                 }
@@ -193,7 +194,8 @@ impl Session {
             self.offers.request_restart();
         }
         let _ = self.writer.try_send(WriterControl::Resumed { last_seen: reconnect.last_message_seq });
-        let offer_by = self.subscriber.as_ref().and_then(|peer| peer.local.as_ref()).map(|_| now + OFFER_GRACE);
+        let offer_by =
+            self.subscriber.as_ref().and_then(|peer| peer.local.as_ref()).map(|_| now + OFFER_GRACE);
         self.await_media(Plan::Resume, offer_by);
     }
 
@@ -240,7 +242,11 @@ impl Session {
     fn sync_state(&self) -> proto::SyncState {
         let peer = if self.is_dual() { &self.subscriber } else { &self.publisher };
         let description = |kind: &str, sdp: &Option<String>| {
-            sdp.clone().map(|sdp| proto::SessionDescription { r#type: kind.to_owned(), sdp, ..Default::default() })
+            sdp.clone().map(|sdp| proto::SessionDescription {
+                r#type: kind.to_owned(),
+                sdp,
+                ..Default::default()
+            })
         };
         let (mut offer, mut answer) = (None, None);
         if let Some(peer) = peer {

@@ -12,8 +12,8 @@ use livekit_protocol::signal_request::Message as Request;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::Session;
-use crate::error::Result;
 use crate::engine::sdp;
+use crate::error::Result;
 use crate::event::RoomEvent;
 use crate::frame::RtpPacket;
 use crate::participant::DisconnectReason;

@@ -27,7 +27,12 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// `address` may be `ws`, `wss`, `http` or `https`, with or without a path.
-    pub(crate) fn new(address: &str, token: &str, options: &RoomOptions, resume: Option<&Resume>) -> Result<Self> {
+    pub(crate) fn new(
+        address: &str,
+        token: &str,
+        options: &RoomOptions,
+        resume: Option<&Resume>,
+    ) -> Result<Self> {
         let bad = |why: &str| RoomError::BadUrl(format!("{address}: {why}"));
         let mut url = Url::parse(address).map_err(|error| bad(&error.to_string()))?;
         let scheme = match url.scheme() {
@@ -105,7 +110,8 @@ mod tests {
     #[test]
     fn dual_tells_everything_in_the_query() {
         let resume = Resume { participant_sid: "PA_x".into() };
-        let dial = Dial::new("https://host:1/base/?x=1", "t", &options(SignalMode::Dual), Some(&resume)).expect("ok");
+        let dial = Dial::new("https://host:1/base/?x=1", "t", &options(SignalMode::Dual), Some(&resume))
+            .expect("ok");
         assert_eq!((dial.url.scheme(), dial.url.path()), ("wss", "/base/rtc"));
         let query: HashMap<_, _> = dial.url.query_pairs().into_owned().collect();
         assert_eq!((query["reconnect"].as_str(), query["sid"].as_str()), ("1", "PA_x"));

@@ -106,7 +106,9 @@ pub(crate) async fn dial(dial: Dial, limit: Duration, tasks: Tasks) -> Result<(S
         Some(Response::Join(join)) => First::Join(Box::new(join)),
         Some(Response::Reconnect(reconnect)) => First::Reconnect(reconnect),
         Some(Response::Leave(leave)) => First::Leave(leave),
-        Some(_) => return Err(RoomError::Signal("the first message was none that starts a session".to_owned())),
+        Some(_) => {
+            return Err(RoomError::Signal("the first message was none that starts a session".to_owned()));
+        }
         None => return Err(RoomError::Signal("closed before the first message".to_owned())),
     };
     Ok((signal, first))

@@ -199,7 +199,13 @@ impl LocalTrack {
     /// # Errors
     ///
     /// As [`Self::write`].
-    pub async fn write_audio(&self, frame: Bytes, duration: Duration, level: u8, voice: bool) -> Result<Written> {
+    pub async fn write_audio(
+        &self,
+        frame: Bytes,
+        duration: Duration,
+        level: u8,
+        voice: bool,
+    ) -> Result<Written> {
         let level = (level & 0x7f) | if voice { 0x80 } else { 0 };
         self.write_packets(frame, duration, Some(level)).await
     }

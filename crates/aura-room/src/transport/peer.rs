@@ -24,8 +24,8 @@ use webrtc::media_stream::track_local::{TrackLocal, TrackLocalEvent};
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
-    SettingEngineBuilder, register_default_interceptors,
+    RTCIceCandidateInit, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
+    RTCSessionDescription, SettingEngineBuilder, register_default_interceptors,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
@@ -258,8 +258,11 @@ impl Peer {
 
     /// Opens the channels every participant has.
     pub(crate) async fn create_channels(&self) -> Result<[(&'static str, Arc<dyn DataChannel>); 3]> {
-        let lossy =
-            || RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..RTCDataChannelInit::default() };
+        let lossy = || RTCDataChannelInit {
+            ordered: false,
+            max_retransmits: Some(0),
+            ..RTCDataChannelInit::default()
+        };
         let reliable = RTCDataChannelInit { ordered: true, ..RTCDataChannelInit::default() };
         let open = async |label, init| {
             Result::Ok((label, self.connection.create_data_channel(label, Some(init)).await?))
@@ -366,7 +369,11 @@ fn rtc_kind(kind: MediaKind) -> RtpCodecKind {
 fn bind_addresses(config: &PeerConfig) -> Vec<SocketAddr> {
     let mut addresses: Vec<IpAddr> = config.bind.clone();
     if addresses.is_empty() {
-        addresses.push(if config.loopback { Ipv4Addr::LOCALHOST.into() } else { Ipv4Addr::UNSPECIFIED.into() });
+        addresses.push(if config.loopback {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        });
     }
     addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()
 }

@@ -10,7 +10,7 @@ mod scenario {
 
     use aura_room::{Address, RoomEvent, RpcError, SignalMode};
 
-    use crate::harness::{Events, options, room_name, server, soon};
+    use crate::harness::{Events, background, options, room_name, server, soon};
 
     async fn packet(events: &mut Events) -> (Vec<u8>, Option<String>, Option<String>) {
         events
@@ -31,13 +31,16 @@ mod scenario {
         ann.publish_data(&b"for bob"[..], true, secret).await.expect("sent");
         ann.publish_data(vec![7; 50_000], true, Address::topic("all")).await.expect("sent");
         let from_ann = Some("ann".to_owned());
-        assert_eq!(packet(&mut bob_events).await, (b"for bob".to_vec(), Some("secret".into()), from_ann.clone()));
+        assert_eq!(
+            packet(&mut bob_events).await,
+            (b"for bob".to_vec(), Some("secret".into()), from_ann.clone())
+        );
         assert_eq!(packet(&mut bob_events).await, (vec![7; 50_000], Some("all".into()), from_ann.clone()));
         assert_eq!(packet(&mut eve_events).await.1, Some("all".into()), "eve must not see the secret");
 
         // Lossy packets may be lost; one of many arrives.
         let (sender, mut received) = (ann.clone(), false);
-        let sending = tokio::spawn(async move {
+        let sending = background(async move {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             loop {
                 tick.tick().await;
@@ -54,7 +57,7 @@ mod scenario {
             })
             .await;
         assert!(received);
-        sending.abort();
+        drop(sending);
         assert!(ann.publish_data(vec![0; 70_000], true, Address::default()).await.is_err(), "too large");
     }
 

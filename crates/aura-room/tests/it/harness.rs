@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aura_testkit::{Launch, Process, Scratch, binary, free_port, tokens};
 use aura_room::{EventStream, LocalTrack, Room, RoomEvent, RoomOptions, SignalMode};
+use aura_testkit::{Launch, Process, Scratch, binary, free_port, tokens};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -127,7 +127,7 @@ pub(crate) fn film(track: &LocalTrack) -> Playing {
     let wanted = track.clone();
     let track = track.clone();
     let (progress, written) = watch::channel(0);
-    let task = tokio::spawn(async move {
+    let task = background(async move {
         let mut tick = tokio::time::interval(Duration::from_millis(40));
         let mut key = true;
         for number in 0.. {
@@ -145,12 +145,12 @@ pub(crate) fn film(track: &LocalTrack) -> Playing {
             progress.send_replace(number);
         }
     });
-    Playing { task, written }
+    Playing { _task: task, written }
 }
 
 fn play(track: LocalTrack, pace: Duration, frame: impl Fn(u64) -> Bytes + Send + 'static) -> Playing {
     let (progress, written) = watch::channel(0);
-    let task = tokio::spawn(async move {
+    let task = background(async move {
         let mut tick = tokio::time::interval(pace);
         for number in 0.. {
             tick.tick().await;
@@ -158,7 +158,7 @@ fn play(track: LocalTrack, pace: Duration, frame: impl Fn(u64) -> Bytes + Send +
             progress.send_replace(number);
         }
     });
-    Playing { task, written }
+    Playing { _task: task, written }
 }
 
 /// `kind`, the number, and padding.
@@ -175,7 +175,7 @@ pub(crate) fn number(frame: &aura_room::Frame) -> u64 {
 
 /// A task that ends with the test.
 pub(crate) struct Playing {
-    task: tokio::task::JoinHandle<()>,
+    _task: Background,
     written: watch::Receiver<u64>,
 }
 
@@ -187,10 +187,18 @@ impl Playing {
     }
 }
 
-impl Drop for Playing {
+/// A task that ends with the value.
+pub(crate) struct Background(tokio::task::JoinHandle<()>);
+
+impl Drop for Background {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
+}
+
+pub(crate) fn background(task: impl Future<Output = ()> + Send + 'static) -> Background {
+    #[expect(clippy::disallowed_methods, reason = "a test's task ends with the test")]
+    Background(tokio::spawn(task))
 }
 
 /// Runs a scenario in both modes.

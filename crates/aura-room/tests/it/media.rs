@@ -44,7 +44,7 @@ mod codec {
     use aura_room::{Codec, LocalTrack, PublishOptions, RoomEvent, RoomOptions, Written};
     use bytes::Bytes;
 
-    use crate::harness::{room_name, server, soon};
+    use crate::harness::{background, room_name, server, soon};
 
     /// An access unit with parameter sets and a keyframe.
     fn keyframe() -> Bytes {
@@ -63,7 +63,7 @@ mod codec {
         let (_bob, mut bob_events) = server.join(&name, "bob", RoomOptions::default()).await;
         let track = LocalTrack::new(codec).expect("a codec we packetise");
         ann.publish(&track, PublishOptions::default()).await.expect("published");
-        let writing = tokio::spawn({
+        let _writing = background({
             let (track, frame) = (track.clone(), frame.clone());
             async move {
                 let mut tick = tokio::time::interval(duration);
@@ -85,7 +85,6 @@ mod codec {
             assert_eq!(received.data, frame);
         }
         assert_eq!(remote.codec(), Some(codec));
-        writing.abort();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +215,9 @@ mod scenario {
             bob.set_subscribed(track.sid(), false).await.expect("told");
             bob_events
                 .expect("the end of the track", |event| match event {
-                    RoomEvent::TrackUnsubscribed { track_sid, .. } => (track_sid == track.sid()).then_some(()),
+                    RoomEvent::TrackUnsubscribed { track_sid, .. } => {
+                        (track_sid == track.sid()).then_some(())
+                    }
                     _ => None,
                 })
                 .await;

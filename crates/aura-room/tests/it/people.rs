@@ -28,7 +28,9 @@ mod scenario {
         ann.set_attributes(HashMap::from([("mood".into(), "good".into())])).await.expect("allowed");
         bob_events
             .expect("the metadata", |event| match event {
-                RoomEvent::MetadataChanged { participant, .. } => (participant.metadata == "busy").then_some(()),
+                RoomEvent::MetadataChanged { participant, .. } => {
+                    (participant.metadata == "busy").then_some(())
+                }
                 _ => None,
             })
             .await;
@@ -79,7 +81,10 @@ mod refusal {
     async fn a_bad_token_is_refused_with_the_reason() {
         let server = server().await;
         let refused = server.try_join("nonsense").await.expect_err("refused");
-        assert!(matches!(&refused, RoomError::Refused { status: 401, message } if !message.is_empty()), "{refused:?}");
+        assert!(
+            matches!(&refused, RoomError::Refused { status: 401, message } if !message.is_empty()),
+            "{refused:?}"
+        );
         let token = server.token("x", "ann", json!({"roomJoin": false}));
         let refused = server.try_join(&token).await.expect_err("refused");
         assert!(matches!(&refused, RoomError::Refused { status: 401 | 403, .. }), "{refused:?}");

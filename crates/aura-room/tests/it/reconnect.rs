@@ -26,9 +26,7 @@ mod scenario {
     }
 
     async fn reconnected(events: &mut Events) -> bool {
-        events
-            .expect("reconnecting", |event| matches!(event, RoomEvent::Reconnecting).then_some(()))
-            .await;
+        events.expect("reconnecting", |event| matches!(event, RoomEvent::Reconnecting).then_some(())).await;
         events
             .expect("reconnected", |event| match event {
                 RoomEvent::Reconnected { resumed } => Some(resumed),
@@ -145,7 +143,9 @@ mod scenario {
         ann.set_metadata("patient").await.expect("done once back");
         bob_events
             .expect("the metadata", |event| match event {
-                RoomEvent::MetadataChanged { participant, .. } => (participant.metadata == "patient").then_some(()),
+                RoomEvent::MetadataChanged { participant, .. } => {
+                    (participant.metadata == "patient").then_some(())
+                }
                 _ => None,
             })
             .await;
