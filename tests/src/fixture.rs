@@ -41,11 +41,13 @@ pub fn python() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// A program of this workspace, from the folder the running test was built into.
+/// A program of this workspace, from the folder the running one was built into.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let test = env::current_exe().context("the test knows its own path")?;
-    let target = test.parent().and_then(Path::parent).context("tests are built into target/PROFILE/deps")?;
-    let binary = target.join(name);
+    let own = env::current_exe().context("a program knows its own path")?;
+    // Tests are in target/PROFILE/deps, programs in target/PROFILE.
+    let folder =
+        own.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("it is in a folder")?;
+    let binary = folder.join(name);
     if !binary.is_file() {
         bail!("{} is missing; run: cargo build --workspace --bins", binary.display());
     }
