@@ -1,5 +1,5 @@
 // Which page for which address, and who may see it.
-import { lazy, Suspense, useEffect, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useRef, type ReactNode } from "react";
 import { useSession } from "./auth/current";
 import { LoginPage } from "./auth/login-page";
 import { RegisterPage } from "./auth/register-page";
@@ -23,6 +23,7 @@ const CallPage = lazy(() => import("./call/call-page").then((module) => ({ defau
 export function App() {
   const session = useSession();
   const route = useRoute();
+  useFocusOnArrival(route);
   return (
     <CrashGuard>
       <Suspense fallback={<PageSpinner />}>
@@ -38,6 +39,24 @@ export function App() {
       <Toasts />
     </CrashGuard>
   );
+}
+
+/** After following a link the focus starts at the new page, not at the end of the old one. */
+function useFocusOnArrival(route: Route) {
+  const first = useRef(true);
+  useEffect(() => {
+    if (first.current) {
+      first.current = false;
+      return;
+    }
+    const frame = requestAnimationFrame(() => {
+      const content = document.getElementById("content");
+      if (!content || document.activeElement !== document.body) return;
+      content.tabIndex = -1;
+      content.focus({ preventScroll: true });
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [route]);
 }
 
 function Page({ route }: { route: Route }) {

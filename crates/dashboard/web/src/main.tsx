@@ -9,8 +9,10 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { session } from "./auth/current";
+import { rememberMode } from "./meeting/mode";
 import "./realtime/current";
 
+rememberMode();
 void session.start();
 
 // A page brought back by the browser's history cache has lost its connections.

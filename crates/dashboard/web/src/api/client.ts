@@ -30,9 +30,17 @@ export function authorized(credentials: Credentials, send: Send = (request) => f
   };
 }
 
+/** Longer than any answer the server means to give; file transfers are not limited. */
+const TIMEOUT_MS = 20_000;
+
+function timed(send: Send): Send {
+  return (request) =>
+    send(new Request(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) }));
+}
+
 export function createApi(credentials: Credentials): Api {
   const send = authorized(credentials);
-  const client = createClient<paths>({ baseUrl: location.origin, fetch: send, credentials: "same-origin" });
+  const client = createClient<paths>({ baseUrl: location.origin, fetch: timed(send), credentials: "same-origin" });
   const fetchLike = (input: RequestInfo | URL, init?: RequestInit) => send(new Request(input, init));
   return Object.assign(client, { credentials, send: fetchLike });
 }

@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { PatientReconnect, peerConnectionMode, roomOptions } from "./options";
+import { parseMode } from "./mode";
+import { PatientReconnect, roomOptions } from "./options";
 import { parse } from "../prejoin/preferences";
 
 describe("meeting options", () => {
   it("chooses the peer connection mode from the address", () => {
-    expect(peerConnectionMode("")).toBe("single");
-    expect(peerConnectionMode("?single=0")).toBe("dual");
-    expect(peerConnectionMode("?single=1")).toBe("single");
-    expect(peerConnectionMode("?pc=dual")).toBe("dual");
-    expect(peerConnectionMode("?pc=single&single=0")).toBe("single");
-    expect(peerConnectionMode("?pc=other")).toBe("single");
+    expect(parseMode("")).toBeNull();
+    expect(parseMode("?single=0")).toBe("dual");
+    expect(parseMode("?single=1")).toBe("single");
+    expect(parseMode("?pc=dual")).toBe("dual");
+    expect(parseMode("?pc=single&single=0")).toBe("single");
+    expect(parseMode("?pc=other")).toBeNull();
     expect(roomOptions(parse(null), "dual").singlePeerConnection).toBe(false);
   });
 

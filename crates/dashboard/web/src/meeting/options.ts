@@ -11,22 +11,13 @@ import {
   type VideoCaptureOptions,
 } from "livekit-client";
 import type { MediaPreferences } from "../prejoin/preferences";
+import type { PeerConnectionMode } from "./mode";
 
 export interface JoinMedia {
   preferences: MediaPreferences;
   /** Tracks the preview already opened. */
   audio: LocalAudioTrack | null;
   video: LocalVideoTrack | null;
-}
-
-export type PeerConnectionMode = "single" | "dual";
-
-/** `?pc=dual` or `?single=0` asks for two peer connections; one is the default. */
-export function peerConnectionMode(search: string): PeerConnectionMode {
-  const query = new URLSearchParams(search);
-  const asked = query.get("pc");
-  if (asked === "dual" || asked === "single") return asked;
-  return query.get("single") === "0" ? "dual" : "single";
 }
 
 export function audioCapture(deviceId: string): AudioCaptureOptions {

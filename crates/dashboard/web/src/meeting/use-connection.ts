@@ -5,7 +5,8 @@ import { ConnectionError, ConnectionErrorReason, Room, RoomEvent, Track, type Pa
 import { ApiError } from "../api/problem";
 import type { Join } from "../api/types";
 import { endReason, initial, reduce, rejoinDelayMs, type Connection, type EndReason } from "./connection";
-import { peerConnectionMode, roomOptions, type JoinMedia } from "./options";
+import { peerConnectionMode } from "./mode";
+import { roomOptions, type JoinMedia } from "./options";
 
 export interface MeetingConnection {
   room: Room;
@@ -29,7 +30,7 @@ class Ended extends Error {
 }
 
 export function useConnection({ join, rejoin, media, onDeviceError }: ConnectionProps): MeetingConnection {
-  const [room] = useState(() => new Room(roomOptions(media.preferences, peerConnectionMode(location.search))));
+  const [room] = useState(() => new Room(roomOptions(media.preferences, peerConnectionMode())));
   const [connection, dispatch] = useReducer(reduce, initial);
   const wanted = useRef({ mic: media.preferences.micOn, cam: media.preferences.camOn });
   const handed = useRef<{ audio: JoinMedia["audio"]; video: JoinMedia["video"] }>({ audio: media.audio, video: media.video });
