@@ -46,8 +46,7 @@ impl LossCounter {
     pub fn close_window(&mut self) -> Window {
         let Some(highest) = self.highest else { return Window { expected: 0, received: 0 } };
         let next_base = highest + 1;
-        let window =
-            Window { expected: next_base.saturating_sub(self.window_base), received: self.received };
+        let window = Window { expected: next_base.saturating_sub(self.window_base), received: self.received };
         self.window_base = next_base;
         self.received = 0;
         window

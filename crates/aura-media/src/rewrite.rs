@@ -143,7 +143,11 @@ mod tests {
         rewriter.unlatch();
         assert_eq!(rewriter.rewrite(packet(5, 9_000), none, 3_000).unwrap().0, packet(12, 3_600));
         assert_eq!(rewriter.rewrite(packet(4, 8_000), none, 0), None, "from before the switch");
-        assert_eq!(rewriter.rewrite(packet(7, 9_300), none, 0).unwrap().0, packet(14, 3_900), "a real gap stays");
+        assert_eq!(
+            rewriter.rewrite(packet(7, 9_300), none, 0).unwrap().0,
+            packet(14, 3_900),
+            "a real gap stays"
+        );
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn seconds(ticks: u64, clock_rate: u32) -> Duration {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 mod tests {
     use super::*;
 

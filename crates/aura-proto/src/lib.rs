@@ -6,7 +6,15 @@
 /// `auralink.sfu.v1`: rooms, participants and tracks of an SFU node.
 pub mod sfu {
     /// Version 1 of the SFU's control surface.
-    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications, clippy::allow_attributes_without_reason, reason = "generated code")]
+    #[allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::pedantic,
+        unused_qualifications,
+        clippy::allow_attributes_without_reason,
+        reason = "generated code"
+    )]
     pub mod v1 {
         tonic::include_proto!("auralink.sfu.v1");
     }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use aura_service::config::{
-    Environment, Faults, LivekitKeys, LogConfig, RedisConfig, Secret, ServiceConfig, ShutdownConfig, TelemetryConfig,
+    Environment, Faults, LivekitKeys, LogConfig, RedisConfig, Secret, ServiceConfig, ShutdownConfig,
+    TelemetryConfig,
 };
 use serde::{Deserialize, Serialize};
 

@@ -35,7 +35,12 @@ pub async fn run(config: Config, lifecycle: Lifecycle) -> anyhow::Result<()> {
     });
 
     let public = http::bind(config.http_addr).await?;
-    http::serve(public, api::router(&node, &config, &health, clock.clone(), lifecycle.clone()), &lifecycle, "http")?;
+    http::serve(
+        public,
+        api::router(&node, &config, &health, clock.clone(), lifecycle.clone()),
+        &lifecycle,
+        "http",
+    )?;
     let admin = http::bind(config.admin_addr).await?;
     http::serve(admin, health.router(), &lifecycle, "admin")?;
     api::grpc::serve(&config, &node, &health, clock, &lifecycle).await?;

@@ -82,11 +82,24 @@ pub(crate) enum PeerEvent {
     Recovered,
     Closed,
     Rtp(Box<RtpPacket>),
-    Keyframe { mid: Mid },
-    SenderReport { mid: Mid, ssrc: Ssrc, received_at: Instant, ntp: std::time::Duration, rtp_timestamp: u32 },
-    Data { channel: DataChannel, bytes: Vec<u8> },
+    Keyframe {
+        mid: Mid,
+    },
+    SenderReport {
+        mid: Mid,
+        ssrc: Ssrc,
+        received_at: Instant,
+        ntp: std::time::Duration,
+        rtp_timestamp: u32,
+    },
+    Data {
+        channel: DataChannel,
+        bytes: Vec<u8>,
+    },
     /// A message on a channel the protocol does not name.
-    RawData { bytes: Vec<u8> },
+    RawData {
+        bytes: Vec<u8>,
+    },
     /// A data channel can take what waits for it.
     ChannelReady,
 }
@@ -101,11 +114,7 @@ pub(crate) trait SubscriberTransport {
     fn on_timer(&mut self, now: Instant) -> Result<(), TransportError>;
     /// Moves everything there is to send into `out` and everything that happened into `events`; returns when the
     /// connection next wants [`on_timer`](Self::on_timer).
-    fn drain(
-        &mut self,
-        out: &mut SendBatch,
-        events: &mut Vec<PeerEvent>,
-    ) -> Result<Instant, TransportError>;
+    fn drain(&mut self, out: &mut SendBatch, events: &mut Vec<PeerEvent>) -> Result<Instant, TransportError>;
 }
 
 /// The connection cannot go on.

@@ -35,7 +35,10 @@ pub(crate) async fn serve(
         .allow("dashboard", "auralink.sfu.v1.RoomControl")
         .allow("ai-core", "auralink.sfu.v1.RoomControl")
         .allow("ingress-egress", "auralink.sfu.v1.RoomControl");
-    Server::new("webrtc-sfu", clock, keys).policy(policy).health(health).serve(listener, routes, lifecycle)?;
+    Server::new("webrtc-sfu", clock, keys)
+        .policy(policy)
+        .health(health)
+        .serve(listener, routes, lifecycle)?;
     Ok(())
 }
 
@@ -120,7 +123,10 @@ impl RoomControl for Control {
         Ok(Response::new(to_track(track)))
     }
 
-    async fn update_participant(&self, request: Request<pb::UpdateParticipantRequest>) -> Reply<pb::Participant> {
+    async fn update_participant(
+        &self,
+        request: Request<pb::UpdateParticipantRequest>,
+    ) -> Reply<pb::Participant> {
         let request = request.into_inner();
         let change = ParticipantChange {
             name: request.name,
@@ -128,7 +134,9 @@ impl RoomControl for Control {
             attributes: request.attributes,
             permission: request.permission.map(from_permission),
         };
-        Ok(Response::new(to_participant(self.rooms.update_participant(request.room, request.identity, change).await?)))
+        Ok(Response::new(to_participant(
+            self.rooms.update_participant(request.room, request.identity, change).await?,
+        )))
     }
 
     async fn send_data(&self, request: Request<pb::SendDataRequest>) -> Reply<pb::SendDataResponse> {

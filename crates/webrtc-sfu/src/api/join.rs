@@ -87,7 +87,8 @@ pub(crate) fn admit(
         joiner.permission.can_subscribe = false;
     }
     fill_from_headers(&mut joiner.client, headers);
-    let resume = (request.reconnect && !request.participant_sid.is_empty()).then_some(request.participant_sid);
+    let resume =
+        (request.reconnect && !request.participant_sid.is_empty()).then_some(request.participant_sid);
     let configuration = claims
         .room_config
         .as_ref()
@@ -104,8 +105,9 @@ pub(crate) fn admit(
 fn authenticate(state: &ApiState, params: &Params, headers: &HeaderMap) -> Result<Claims, Refused> {
     let token = match (params.get("access_token"), headers.get("authorization")) {
         (Some(token), _) => token.as_str(),
-        (None, Some(_)) => bearer(headers)
-            .ok_or_else(|| Refused::new(StatusCode::UNAUTHORIZED, "invalid authorization header. Must start with Bearer "))?,
+        (None, Some(_)) => bearer(headers).ok_or_else(|| {
+            Refused::new(StatusCode::UNAUTHORIZED, "invalid authorization header. Must start with Bearer ")
+        })?,
         (None, None) => return Err(Refused::new(StatusCode::UNAUTHORIZED, "no access token")),
     };
     Ok(state.keys.verify(token, state.clock.now())?)
@@ -121,10 +123,13 @@ fn joiner(claims: &Claims, request: &proto::JoinRequest, mode: ConnectionMode) -
     attributes.extend(own.map(|(key, value)| (key.clone(), value.clone())));
     let metadata = if request.metadata.is_empty() { &claims.metadata } else { &request.metadata };
     let bytes: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if metadata.len() > limit::METADATA_BYTES || bytes > limit::ATTRIBUTES_BYTES || claims.name.len() > limit::NAME_BYTES {
+    if metadata.len() > limit::METADATA_BYTES
+        || bytes > limit::ATTRIBUTES_BYTES
+        || claims.name.len() > limit::NAME_BYTES
+    {
         return Err(Refused::bad("name, metadata or attributes are too long"));
     }
-    let settings = request.connection_settings.clone().unwrap_or_default();
+    let settings = request.connection_settings.unwrap_or_default();
     let kind = serde_json::to_value(claims.kind).ok();
     Ok(Joiner {
         identity: claims.identity.clone(),
@@ -197,7 +202,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 fn request_from_query(params: &Params) -> Result<proto::JoinRequest, Refused> {
     let text = |key: &str| params.get(key).cloned().unwrap_or_default();
     let number = |key: &str| params.get(key).and_then(|value| value.parse().ok()).unwrap_or_default();
-    let flag = |key: &str, default: bool| params.get(key).map_or(default, |value| matches!(value.as_str(), "1" | "true"));
+    let flag = |key: &str, default: bool| {
+        params.get(key).map_or(default, |value| matches!(value.as_str(), "1" | "true"))
+    };
     let attributes = match params.get("attributes").filter(|value| !value.is_empty()) {
         Some(encoded) => decode_base64(encoded)
             .and_then(|json| serde_json::from_slice(&json).ok())

@@ -81,7 +81,13 @@ impl RoomService {
         Ok(())
     }
 
-    pub(crate) async fn mute(&self, name: String, identity: String, track: String, muted: bool) -> Result<proto::TrackInfo> {
+    pub(crate) async fn mute(
+        &self,
+        name: String,
+        identity: String,
+        track: String,
+        muted: bool,
+    ) -> Result<proto::TrackInfo> {
         match self.node.administer(name, AdminRequest::Mute { identity, track, muted }).await?? {
             AdminReply::Track(info) => Ok(*info),
             _ => Err(OperationError::Confused),
@@ -105,7 +111,10 @@ impl RoomService {
         participant(self.node.administer(name, request).await??)
     }
 
-    pub(crate) async fn update_subscriptions(&self, request: proto::UpdateSubscriptionsRequest) -> Result<()> {
+    pub(crate) async fn update_subscriptions(
+        &self,
+        request: proto::UpdateSubscriptionsRequest,
+    ) -> Result<()> {
         let update = proto::UpdateSubscription {
             track_sids: request.track_sids,
             subscribe: request.subscribe,

@@ -160,7 +160,10 @@ impl Connection {
         if let (Some(message), Some(session)) = (request.message, self.session.clone()) {
             let command = Command::Signal { room: self.room.clone(), session, message: Box::new(message) };
             let shard = self.state.node.shard_of(&self.room);
-            shard.send(command).await.map_err(|_| End::Close(close(close_code::AWAY, "node is shutting down")))?;
+            shard
+                .send(command)
+                .await
+                .map_err(|_| End::Close(close(close_code::AWAY, "node is shutting down")))?;
         }
         Ok(())
     }
@@ -182,7 +185,11 @@ impl Connection {
             can_publish: Some(permission.can_publish),
             can_subscribe: Some(permission.can_subscribe),
             can_publish_data: Some(permission.can_publish_data),
-            can_publish_sources: permission.can_publish_sources.iter().map(|s| source_name(*s).to_owned()).collect(),
+            can_publish_sources: permission
+                .can_publish_sources
+                .iter()
+                .map(|s| source_name(*s).to_owned())
+                .collect(),
             can_update_own_metadata: Some(permission.can_update_metadata),
             hidden: permission.hidden,
             ..self.claims.video.clone()

@@ -92,7 +92,12 @@ pub(crate) async fn call(
     result.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn room_service(state: &ApiState, claims: &Claims, method: &str, call: &Call) -> Result<Response, TwirpError> {
+async fn room_service(
+    state: &ApiState,
+    claims: &Claims,
+    method: &str,
+    call: &Call,
+) -> Result<Response, TwirpError> {
     let rooms = state.rooms();
     let admin = |room: &str| claims.ensure_admin(room);
     Ok(match method {
@@ -114,7 +119,9 @@ async fn room_service(state: &ApiState, claims: &Claims, method: &str, call: &Ca
         "ListParticipants" => {
             let request: proto::ListParticipantsRequest = call.read()?;
             admin(&request.room)?;
-            call.reply(&proto::ListParticipantsResponse { participants: rooms.participants(request.room).await? })
+            call.reply(&proto::ListParticipantsResponse {
+                participants: rooms.participants(request.room).await?,
+            })
         }
         "GetParticipant" => {
             let request: proto::RoomParticipantIdentity = call.read()?;
@@ -175,7 +182,11 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Claims, AccessE
 }
 
 fn bad_route(service: &str, method: &str) -> TwirpError {
-    TwirpError::new("bad_route", StatusCode::NOT_FOUND, format!("no handler for path /twirp/{service}/{method}"))
+    TwirpError::new(
+        "bad_route",
+        StatusCode::NOT_FOUND,
+        format!("no handler for path /twirp/{service}/{method}"),
+    )
 }
 
 /// One call: its body, and the encoding it came in, which the reply goes out in.
@@ -186,7 +197,8 @@ struct Call {
 
 impl Call {
     fn new(headers: &HeaderMap, body: Bytes) -> Result<Self, TwirpError> {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         match media_type {
             "application/json" => Ok(Self { body, json: true }),
@@ -201,9 +213,12 @@ impl Call {
 
     fn read<T: Message + DeserializeOwned + Default>(&self) -> Result<T, TwirpError> {
         if self.json {
-            let value: Value = serde_json::from_slice(&self.body)
-                .map_err(|error| TwirpError::malformed(format!("the json request could not be decoded: {error}")))?;
-            decode_json(value).map_err(|error| TwirpError::malformed(format!("the json request could not be decoded: {error}")))
+            let value: Value = serde_json::from_slice(&self.body).map_err(|error| {
+                TwirpError::malformed(format!("the json request could not be decoded: {error}"))
+            })?;
+            decode_json(value).map_err(|error| {
+                TwirpError::malformed(format!("the json request could not be decoded: {error}"))
+            })
         } else {
             T::decode(self.body.clone())
                 .map_err(|_| TwirpError::malformed("the protobuf request could not be decoded"))

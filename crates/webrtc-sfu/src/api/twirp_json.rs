@@ -156,13 +156,19 @@ mod tests {
 
     #[test]
     fn replies_are_snake_case_with_defaults_and_readable_by_the_crate() {
-        let room = proto::Room { sid: "RM_x".into(), name: "hall".into(), creation_time_ms: 5, ..Default::default() };
+        let room = proto::Room {
+            sid: "RM_x".into(),
+            name: "hall".into(),
+            creation_time_ms: 5,
+            ..Default::default()
+        };
         let value = room.to_json();
         assert_eq!(value["num_participants"], 0);
         assert_eq!(value["creation_time_ms"], "5", "64-bit integers are strings in protobuf's JSON");
         assert_eq!(decode_json::<proto::Room>(value).unwrap(), room);
         let camel: proto::CreateRoomRequest = decode_json(json!({ "name": "a", "emptyTimeout": 7 })).unwrap();
-        let snake: proto::CreateRoomRequest = decode_json(json!({ "name": "a", "empty_timeout": 7 })).unwrap();
+        let snake: proto::CreateRoomRequest =
+            decode_json(json!({ "name": "a", "empty_timeout": 7 })).unwrap();
         assert_eq!((camel.empty_timeout, snake.empty_timeout), (7, 7));
     }
 }

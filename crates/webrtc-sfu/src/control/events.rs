@@ -16,7 +16,11 @@ use crate::shard::command::EventSender;
 const QUEUE: usize = 8_192;
 
 /// Starts publishing; returns where shards put their events.
-pub(crate) fn start(config: &Config, lifecycle: &Lifecycle, clock: SharedClock) -> anyhow::Result<EventSender> {
+pub(crate) fn start(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    clock: SharedClock,
+) -> anyhow::Result<EventSender> {
     let (sender, mut events) = mpsc::channel(QUEUE);
     let (publisher, task) = Publisher::new(config.redis.url.expose(), clock)?;
     // The publisher outlives the soft stop: the last events are about the shutdown itself.

@@ -35,7 +35,11 @@ pub(crate) struct Node {
 
 impl Node {
     /// Opens the media sockets and starts the shards.
-    pub(crate) async fn start(config: &Config, lifecycle: &Lifecycle, clock: SharedClock) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        config: &Config,
+        lifecycle: &Lifecycle,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
         let events = events::start(config, lifecycle, clock.clone())?;
         let ufrags = UfragDirectory::default();
         let addresses = candidate_ips(&config.rtc)?;
@@ -46,9 +50,9 @@ impl Node {
             }
             false => None,
         };
-        let tcp_port = listener.as_ref().map(|listener| listener.local_addr()).transpose()?.map(|addr| addr.port());
-        let tcp_candidates: Vec<_> =
-            tcp_port.map(|port| at_port(&addresses, port)).unwrap_or_default();
+        let tcp_port =
+            listener.as_ref().map(|listener| listener.local_addr()).transpose()?.map(|addr| addr.port());
+        let tcp_candidates: Vec<_> = tcp_port.map(|port| at_port(&addresses, port)).unwrap_or_default();
         let certificate = certificate()?;
         let node_id = NodeId::generate().to_string();
         let mut shards = Vec::new();
@@ -64,7 +68,8 @@ impl Node {
             shards.push(start.spawn(config, &node_id, clock.clone())?);
         }
         if let Some(listener) = listener {
-            lifecycle.spawn("ice-tcp-accept", tcp::accept(listener, shards.clone(), ufrags, lifecycle.clone()));
+            lifecycle
+                .spawn("ice-tcp-accept", tcp::accept(listener, shards.clone(), ufrags, lifecycle.clone()));
         }
         let node = Self { shards: shards.into() };
         lifecycle.spawn("shard-shutdown", node.clone().stop_with(lifecycle.clone()));
@@ -90,13 +95,21 @@ impl Node {
     }
 
     /// One operation on one room.
-    pub(crate) async fn administer(&self, room: String, request: AdminRequest) -> Result<Result<AdminReply, AdminError>, ShardStopped> {
+    pub(crate) async fn administer(
+        &self,
+        room: String,
+        request: AdminRequest,
+    ) -> Result<Result<AdminReply, AdminError>, ShardStopped> {
         let shard = self.shard_of(&room);
         shard.ask(|reply| Command::Administer { room, request, reply }).await
     }
 
     /// Creates the room if need be, then applies the request.
-    pub(crate) async fn create(&self, room: String, request: AdminRequest) -> Result<Result<AdminReply, AdminError>, ShardStopped> {
+    pub(crate) async fn create(
+        &self,
+        room: String,
+        request: AdminRequest,
+    ) -> Result<Result<AdminReply, AdminError>, ShardStopped> {
         let shard = self.shard_of(&room);
         shard.ask(|reply| Command::CreateRoom { room, request, reply }).await
     }

@@ -26,13 +26,22 @@ pub(crate) enum AdminError {
 /// One operation on an existing room.
 #[derive(Debug)]
 pub(crate) enum AdminRequest {
-    Configure { empty_timeout_s: u32, departure_timeout_s: u32, max_participants: u32, metadata: String },
+    Configure {
+        empty_timeout_s: u32,
+        departure_timeout_s: u32,
+        max_participants: u32,
+        metadata: String,
+    },
     SetMetadata(String),
     Delete,
     ListParticipants,
     Participant(String),
     Remove(String),
-    Mute { identity: String, track: String, muted: bool },
+    Mute {
+        identity: String,
+        track: String,
+        muted: bool,
+    },
     UpdateParticipant {
         identity: String,
         name: Option<String>,
@@ -40,8 +49,14 @@ pub(crate) enum AdminRequest {
         attributes: HashMap<String, String>,
         permission: Option<Box<proto::ParticipantPermission>>,
     },
-    UpdateSubscriptions { identity: String, update: proto::UpdateSubscription },
-    SendData { packet: Box<proto::DataPacket>, channel: DataChannel },
+    UpdateSubscriptions {
+        identity: String,
+        update: proto::UpdateSubscription,
+    },
+    SendData {
+        packet: Box<proto::DataPacket>,
+        channel: DataChannel,
+    },
 }
 
 /// What an operation returns.
@@ -56,7 +71,11 @@ pub(crate) enum AdminReply {
 
 impl Room {
     /// Carries out one operation.
-    pub(crate) fn administer(&mut self, request: AdminRequest, now: Moment) -> Result<AdminReply, AdminError> {
+    pub(crate) fn administer(
+        &mut self,
+        request: AdminRequest,
+        now: Moment,
+    ) -> Result<AdminReply, AdminError> {
         match request {
             AdminRequest::Configure { empty_timeout_s, departure_timeout_s, max_participants, metadata } => {
                 self.configure(empty_timeout_s, departure_timeout_s, max_participants, metadata)
@@ -67,7 +86,8 @@ impl Room {
                 Ok(AdminReply::Done)
             }
             AdminRequest::ListParticipants => {
-                let everyone = self.participants.values().map(super::participant::Participant::info).collect();
+                let everyone =
+                    self.participants.values().map(super::participant::Participant::info).collect();
                 Ok(AdminReply::Participants(everyone))
             }
             AdminRequest::Participant(identity) => self.participant_reply(&identity),

@@ -51,7 +51,11 @@ impl Room {
     }
 
     /// A raw message on a channel the protocol does not know: re-sent as a user packet.
-    pub(crate) fn raw_data_received(&mut self, from: &ParticipantSid, payload: Vec<u8>) -> Result<(), DataRefusal> {
+    pub(crate) fn raw_data_received(
+        &mut self,
+        from: &ParticipantSid,
+        payload: Vec<u8>,
+    ) -> Result<(), DataRefusal> {
         let packet = proto::DataPacket {
             value: Some(Value::User(proto::UserPacket { payload, ..Default::default() })),
             ..Default::default()
@@ -60,7 +64,12 @@ impl Room {
     }
 
     /// Sends a packet to those it is for: everyone but the sender, or the named destinations.
-    pub(crate) fn route(&mut self, packet: &proto::DataPacket, channel: DataChannel, from: Option<&ParticipantSid>) {
+    pub(crate) fn route(
+        &mut self,
+        packet: &proto::DataPacket,
+        channel: DataChannel,
+        from: Option<&ParticipantSid>,
+    ) {
         let payload: Arc<[u8]> = packet.encode_to_vec().into();
         let destinations = &packet.destination_identities;
         let to_sids: &[String] = match &packet.value {
@@ -68,7 +77,7 @@ impl Room {
             _ => &[],
         };
         for participant in self.participants.values() {
-            let named = destinations.iter().any(|identity| *identity == participant.identity)
+            let named = destinations.contains(&participant.identity)
                 || to_sids.iter().any(|sid| *sid == participant.sid.as_str());
             let everyone = destinations.is_empty() && to_sids.is_empty();
             if (everyone || named) && from != Some(&participant.sid) {

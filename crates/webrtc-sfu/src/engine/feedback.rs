@@ -32,7 +32,8 @@ impl Room {
         if changed.is_empty() {
             return;
         }
-        self.speakers = levels.iter().filter(|(_, level)| **level > 0.0).map(|(s, l)| (s.clone(), *l)).collect();
+        self.speakers =
+            levels.iter().filter(|(_, level)| **level > 0.0).map(|(s, l)| (s.clone(), *l)).collect();
         let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers: changed });
         for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
             self.signal(&sid, message.clone());
@@ -79,12 +80,10 @@ impl Room {
 
     /// Dynacast: tells the publisher which layers of a video anyone watches, when that changed.
     pub(crate) fn update_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
-        let wanted = self
-            .participants
-            .keys()
-            .filter_map(|subscriber| self.preferred_layer(subscriber, track))
-            .max();
-        let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str())) else {
+        let wanted =
+            self.participants.keys().filter_map(|subscriber| self.preferred_layer(subscriber, track)).max();
+        let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str()))
+        else {
             return;
         };
         if found.kind() == MediaKind::Audio {

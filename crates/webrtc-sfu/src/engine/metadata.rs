@@ -33,8 +33,7 @@ impl Room {
             self.change_metadata(sid, name, metadata, update.attributes);
         }
         if request_id != 0 || reason != Reason::Ok {
-            let response =
-                proto::RequestResponse { request_id, reason: reason as i32, ..Default::default() };
+            let response = proto::RequestResponse { request_id, reason: reason as i32, ..Default::default() };
             self.signal(sid, Message::RequestResponse(response));
         }
     }
@@ -67,7 +66,11 @@ impl Room {
     }
 
     /// Replaces the whole permission set, live: revoked tracks are unpublished, subscriptions follow.
-    pub(crate) fn change_permission(&mut self, sid: &ParticipantSid, permission: proto::ParticipantPermission) {
+    pub(crate) fn change_permission(
+        &mut self,
+        sid: &ParticipantSid,
+        permission: proto::ParticipantPermission,
+    ) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
         if participant.permission == permission {
             return;

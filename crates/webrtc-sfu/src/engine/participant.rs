@@ -131,8 +131,10 @@ impl Participant {
 
     /// Opus parameters the publisher of `cid` should use (livekit-protocol §4 "Audio").
     pub(crate) fn opus_parameters(&self, cid: &str) -> Vec<&'static str> {
-        let pending = self.pending.iter().find(|pending| pending.answers_to(cid)).map(|pending| &pending.info);
-        let info = pending.or_else(|| self.tracks.iter().find(|track| track.cid == cid).map(|track| &track.info));
+        let pending =
+            self.pending.iter().find(|pending| pending.answers_to(cid)).map(|pending| &pending.info);
+        let info =
+            pending.or_else(|| self.tracks.iter().find(|track| track.cid == cid).map(|track| &track.info));
         let mut parameters = Vec::new();
         if !info.is_some_and(|info| info.disable_dtx) {
             parameters.push("usedtx=1");

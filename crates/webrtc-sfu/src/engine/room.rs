@@ -160,8 +160,10 @@ impl Room {
         let facts = me.facts();
         self.signal(&sid, Message::Join(join));
         self.outputs.push_back(Output::TokenChanged { of: sid.clone() });
-        self.outputs
-            .push_back(Output::Event(RoomEvent::ParticipantJoined { room: self.facts(), participant: facts }));
+        self.outputs.push_back(Output::Event(RoomEvent::ParticipantJoined {
+            room: self.facts(),
+            participant: facts,
+        }));
         self.broadcast_update(&sid, false);
         self.subscribe_to_everything(&sid);
         Ok(sid)

@@ -1,7 +1,7 @@
 //! Who receives what: automatic subscription, explicit choices, the publisher's rules, and preferred layers.
 
-use aura_media::layer::{Layer, for_height};
 use aura_media::MediaKind;
+use aura_media::layer::{Layer, for_height};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
@@ -96,7 +96,11 @@ impl Room {
     }
 
     /// `track_setting`: visibility and size of what the subscriber shows.
-    pub(crate) fn update_track_settings(&mut self, sid: &ParticipantSid, update: &proto::UpdateTrackSettings) {
+    pub(crate) fn update_track_settings(
+        &mut self,
+        sid: &ParticipantSid,
+        update: &proto::UpdateTrackSettings,
+    ) {
         for name in update.track_sids.iter().take(limit::TRACKS_PER_REQUEST) {
             let Some((publisher, track)) = self.find_track(name) else { continue };
             let Some(me) = self.participants.get_mut(sid) else { return };
@@ -112,11 +116,16 @@ impl Room {
     }
 
     /// `subscription_permission`: the publisher decides who may subscribe.
-    pub(crate) fn set_subscription_rules(&mut self, sid: &ParticipantSid, rules: proto::SubscriptionPermission) {
+    pub(crate) fn set_subscription_rules(
+        &mut self,
+        sid: &ParticipantSid,
+        rules: proto::SubscriptionPermission,
+    ) {
         let Some(owner) = self.participants.get_mut(sid) else { return };
         let before = owner.subscription_rules.replace(rules);
         let tracks: Vec<_> = owner.tracks.iter().map(|track| track.sid.clone()).collect();
-        for subscriber in self.participants.keys().filter(|other| *other != sid).cloned().collect::<Vec<_>>() {
+        for subscriber in self.participants.keys().filter(|other| *other != sid).cloned().collect::<Vec<_>>()
+        {
             for track in &tracks {
                 let (Some(owner), Some(other)) =
                     (self.participants.get(sid), self.participants.get(&subscriber))
@@ -140,9 +149,9 @@ impl Room {
 
     /// The owner and id of a published track by its name.
     pub(crate) fn find_track(&self, name: &str) -> Option<(ParticipantSid, TrackSid)> {
-        self.participants.values().find_map(|owner| {
-            owner.track(name).map(|track| (owner.sid.clone(), track.sid.clone()))
-        })
+        self.participants
+            .values()
+            .find_map(|owner| owner.track(name).map(|track| (owner.sid.clone(), track.sid.clone())))
     }
 
     /// The layer a subscriber should get now; `None` = nothing.

@@ -1,4 +1,7 @@
 //! The room's rules, told as stories.
+//!
+//! Longer than other files: one story per rule, and they share the stage.
+#![expect(clippy::disallowed_methods, reason = "any instant will do")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -115,7 +118,12 @@ impl Stage {
 
 fn layers() -> Vec<proto::VideoLayer> {
     [(0, 180), (1, 360), (2, 720)]
-        .map(|(quality, height)| proto::VideoLayer { quality, height, width: height * 16 / 9, ..Default::default() })
+        .map(|(quality, height)| proto::VideoLayer {
+            quality,
+            height,
+            width: height * 16 / 9,
+            ..Default::default()
+        })
         .to_vec()
 }
 
@@ -172,7 +180,9 @@ fn the_same_identity_again_sends_the_first_away() {
     assert_ne!(first, second);
     let Some(Message::Leave(leave)) = stage.told_to(&first).next() else { panic!("the first is told why") };
     assert_eq!(leave.reason, proto::DisconnectReason::DuplicateIdentity as i32);
-    assert!(stage.outputs.iter().any(|o| matches!(o, Output::Close { participant } if *participant == first)));
+    assert!(
+        stage.outputs.iter().any(|o| matches!(o, Output::Close { participant } if *participant == first))
+    );
     assert_eq!(stage.room.participants.len(), 1);
 }
 
@@ -230,7 +240,9 @@ fn what_is_not_granted_is_not_published() {
     };
     stage.room.add_track(&alice, camera);
     stage.collect();
-    let Some(Message::RequestResponse(answer)) = stage.told_to(&alice).next() else { panic!("refusal is said") };
+    let Some(Message::RequestResponse(answer)) = stage.told_to(&alice).next() else {
+        panic!("refusal is said")
+    };
     assert_eq!(answer.reason, proto::request_response::Reason::NotAllowed as i32);
     assert!(stage.room.participants[&alice].pending.is_empty());
 }
@@ -251,8 +263,17 @@ fn revoking_publication_takes_tracks_away_live() {
     };
     stage.room.administer(request, stage.now).unwrap();
     stage.collect();
-    assert!(stage.told_to(&alice).any(|m| matches!(m, Message::TrackUnpublished(t) if t.track_sid == track.as_str())));
-    assert!(stage.outputs.iter().any(|o| matches!(o, Output::Unsubscribe { subscriber, .. } if *subscriber == bob)));
+    assert!(
+        stage
+            .told_to(&alice)
+            .any(|m| matches!(m, Message::TrackUnpublished(t) if t.track_sid == track.as_str()))
+    );
+    assert!(
+        stage
+            .outputs
+            .iter()
+            .any(|o| matches!(o, Output::Unsubscribe { subscriber, .. } if *subscriber == bob))
+    );
     assert!(stage.outputs.iter().any(|o| matches!(o, Output::TrackGone { .. })));
 }
 
@@ -338,7 +359,10 @@ fn nobody_speaks_for_another() {
     stage.room.data_received(&alice, DataChannel::Reliable, &forged.encode_to_vec()).unwrap();
     let Some(Output::Data { payload, .. }) = stage.room.poll_output() else { panic!("delivered") };
     let received = proto::DataPacket::decode(&payload[..]).unwrap();
-    assert_eq!((received.participant_identity.as_str(), received.participant_sid), ("alice", alice.to_string()));
+    assert_eq!(
+        (received.participant_identity.as_str(), received.participant_sid),
+        ("alice", alice.to_string())
+    );
     assert!(stage.room.poll_output().is_none(), "the sender gets no copy");
 }
 
@@ -356,12 +380,19 @@ fn data_is_refused_without_the_right_twice_or_broken() {
     assert_eq!(refused(&mut stage.room, &alice, &vec![0; 70_000]), Err(DataRefusal::TooLarge));
     let numbered = proto::DataPacket { sequence: 5, ..user_packet("x") }.encode_to_vec();
     assert_eq!(refused(&mut stage.room, &alice, &numbered), Ok(()));
-    assert_eq!(refused(&mut stage.room, &alice, &numbered), Err(DataRefusal::Duplicate), "resent after a resume");
+    assert_eq!(
+        refused(&mut stage.room, &alice, &numbered),
+        Err(DataRefusal::Duplicate),
+        "resent after a resume"
+    );
     let transcription = proto::DataPacket {
         value: Some(proto::data_packet::Value::Transcription(proto::Transcription::default())),
         ..Default::default()
     };
-    assert_eq!(refused(&mut stage.room, &alice, &transcription.encode_to_vec()), Err(DataRefusal::NotAllowed));
+    assert_eq!(
+        refused(&mut stage.room, &alice, &transcription.encode_to_vec()),
+        Err(DataRefusal::NotAllowed)
+    );
 }
 
 #[test]
@@ -444,7 +475,10 @@ fn an_administrator_mutes_and_may_not_unmute() {
     assert!(matches!(reply, AdminReply::Track(info) if info.muted));
     stage.collect();
     assert!(stage.told_to(&alice).any(|m| matches!(m, Message::Mute(order) if order.muted)));
-    assert!(stage.outputs.iter().any(|o| matches!(o, Output::Gate { open: false, .. })), "the server enforces it");
+    assert!(
+        stage.outputs.iter().any(|o| matches!(o, Output::Gate { open: false, .. })),
+        "the server enforces it"
+    );
     let refused = stage.room.administer(mute(false), stage.now);
     assert_eq!(refused.unwrap_err(), AdminError::RemoteUnmuteDisabled);
 }
@@ -463,7 +497,9 @@ fn speakers_and_quality_are_told_when_they_change() {
     let levels: Vec<_> = stage
         .told_to(&bob)
         .filter_map(|message| match message {
-            Message::SpeakersChanged(changed) => Some((changed.speakers[0].level, changed.speakers[0].active)),
+            Message::SpeakersChanged(changed) => {
+                Some((changed.speakers[0].level, changed.speakers[0].active))
+            }
             _ => None,
         })
         .collect();
@@ -475,7 +511,9 @@ fn speakers_and_quality_are_told_when_they_change() {
     stage.forget();
     stage.room.update_quality(&BTreeMap::from([(alice.clone(), Uplink { loss_percent: 0.0, silent: true })]));
     stage.collect();
-    let Some(Message::ConnectionQuality(update)) = stage.told_to(&bob).next() else { panic!("bob watches alice") };
+    let Some(Message::ConnectionQuality(update)) = stage.told_to(&bob).next() else {
+        panic!("bob watches alice")
+    };
     assert_eq!(update.updates[0].quality, proto::ConnectionQuality::Lost as i32);
 }
 
@@ -505,5 +543,8 @@ fn metadata_has_limits_and_rights_and_empty_attributes_are_deleted() {
             _ => None,
         })
         .collect();
-    assert_eq!(reasons, [Reason::NotAllowed, Reason::LimitExceeded, Reason::Ok, Reason::Ok].map(|r| r as i32));
+    assert_eq!(
+        reasons,
+        [Reason::NotAllowed, Reason::LimitExceeded, Reason::Ok, Reason::Ok].map(|r| r as i32)
+    );
 }

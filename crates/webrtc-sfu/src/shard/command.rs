@@ -74,18 +74,46 @@ pub(crate) enum Command {
         outbound: mpsc::Sender<Outbound>,
         reply: oneshot::Sender<Result<SignalSession, JoinFailure>>,
     },
-    Signal { room: String, session: SignalSession, message: Box<proto::signal_request::Message> },
-    SignalClosed { room: String, session: SignalSession },
+    Signal {
+        room: String,
+        session: SignalSession,
+        message: Box<proto::signal_request::Message>,
+    },
+    SignalClosed {
+        room: String,
+        session: SignalSession,
+    },
     /// Creates the room if it is not there, and applies the request to it.
-    CreateRoom { room: String, request: AdminRequest, reply: oneshot::Sender<Result<AdminReply, AdminError>> },
-    Administer { room: String, request: AdminRequest, reply: oneshot::Sender<Result<AdminReply, AdminError>> },
-    ListRooms { reply: oneshot::Sender<Vec<proto::Room>> },
+    CreateRoom {
+        room: String,
+        request: AdminRequest,
+        reply: oneshot::Sender<Result<AdminReply, AdminError>>,
+    },
+    Administer {
+        room: String,
+        request: AdminRequest,
+        reply: oneshot::Sender<Result<AdminReply, AdminError>>,
+    },
+    ListRooms {
+        reply: oneshot::Sender<Vec<proto::Room>>,
+    },
     /// Whether the room exists (for nodes that do not create rooms on join).
-    HasRoom { room: String, reply: oneshot::Sender<bool> },
+    HasRoom {
+        room: String,
+        reply: oneshot::Sender<bool>,
+    },
     /// The first frame of an ICE-TCP connection whose user name belongs to this shard.
-    TcpOpened { remote: SocketAddr, writer: mpsc::Sender<Vec<u8>> },
-    TcpFrame { remote: SocketAddr, bytes: Vec<u8> },
-    TcpClosed { remote: SocketAddr },
+    TcpOpened {
+        remote: SocketAddr,
+        writer: mpsc::Sender<Vec<u8>>,
+    },
+    TcpFrame {
+        remote: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    TcpClosed {
+        remote: SocketAddr,
+    },
     /// Send everyone away (they come back elsewhere) and stop.
     Shutdown,
 }

@@ -59,13 +59,8 @@ impl Shard {
             .and_then(|host| host.links.get(&track.publisher))
             .map(|link| link.clock.clone())
             .unwrap_or_default();
-        let wallclock = track.capture_instant(
-            &clock,
-            source.layer,
-            packet.header.timestamp,
-            incoming.clock_rate,
-            now,
-        );
+        let wallclock =
+            track.capture_instant(&clock, source.layer, packet.header.timestamp, incoming.clock_rate, now);
         let forwarding = Forwarding {
             packet: &packet,
             format,
@@ -85,9 +80,12 @@ impl Shard {
 
     /// A subscriber lost the picture: ask the publisher, unless it was asked just now.
     pub(crate) fn on_keyframe_request(&mut self, subscriber: PeerId, mid: Mid, now: Instant) {
-        let Some(copy) = self.peers.get(subscriber).and_then(|slot| slot.copies.get(&mid)).cloned() else { return };
+        let Some(copy) = self.peers.get(subscriber).and_then(|slot| slot.copies.get(&mid)).cloned() else {
+            return;
+        };
         let Some(track) = self.tracks.get_mut(copy.track) else { return };
-        let layer = track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
+        let layer =
+            track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
         self.ask_keyframe(copy.track, layer, now);
     }
 
@@ -148,7 +146,8 @@ impl Shard {
         let codec = codec_of(&params)?;
         let format = Format { pt, codec, params, red: params.red() == Some(pt) };
         published.formats.push(format);
-        let (room, publisher, sid) = (Arc::clone(&published.room), published.publisher.clone(), published.sid.clone());
+        let (room, publisher, sid) =
+            (Arc::clone(&published.room), published.publisher.clone(), published.sid.clone());
         if let Some(host) = self.rooms.get_mut(&room) {
             host.room.correct_codec(&publisher, &sid, codec);
             self.rooms_with_output.push(room);
@@ -211,7 +210,7 @@ fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
         audio_level: received.audio_level,
         voice_activity: received.voice_activity,
         video_orientation: received.video_orientation,
-        abs_capture_time: received.abs_capture_time.clone(),
+        abs_capture_time: received.abs_capture_time,
         play_delay_min: received.play_delay_min,
         play_delay_max: received.play_delay_max,
         ..ExtensionValues::default()
@@ -219,7 +218,9 @@ fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
 }
 
 fn out_format(peer: &crate::transport::peer::Peer, mid: Mid, format: Format) -> OutFormat {
-    let Some(params) = peer.rtc.codec_config().match_params(format.params) else { return OutFormat::Unsupported };
+    let Some(params) = peer.rtc.codec_config().match_params(format.params) else {
+        return OutFormat::Unsupported;
+    };
     let negotiated = peer.rtc.media(mid).is_some_and(|media| media.remote_pts().contains(&params.pt()));
     match (negotiated, format.red, params.red()) {
         (false, ..) => OutFormat::Unsupported,

@@ -31,7 +31,9 @@ impl Shard {
                 Output::Subscribe { subscriber, publisher, track } => {
                     self.start_subscription(room, &subscriber, &publisher, &track, now.at);
                 }
-                Output::Unsubscribe { subscriber, track } => self.stop_subscription(room, &subscriber, &track, now.at),
+                Output::Unsubscribe { subscriber, track } => {
+                    self.stop_subscription(room, &subscriber, &track, now.at);
+                }
                 Output::Prefer { subscriber, track, layer } => {
                     let id = host.tracks.get(&track).copied();
                     let peer = host.links.get(&subscriber).map(|link| link.subscriber);
@@ -66,7 +68,9 @@ impl Shard {
 
     fn send_token(&mut self, room: &Arc<str>, of: &ParticipantSid) {
         let Some(host) = self.rooms.get_mut(room) else { return };
-        let (Some(participant), Some(link)) = (host.room.participants.get(of), host.links.get_mut(of)) else { return };
+        let (Some(participant), Some(link)) = (host.room.participants.get(of), host.links.get_mut(of)) else {
+            return;
+        };
         link.send(Outbound::Token(Box::new(TokenFacts {
             name: participant.name.clone(),
             metadata: participant.metadata.clone(),
@@ -85,14 +89,21 @@ impl Shard {
     ) {
         let Some(host) = self.rooms.get(room) else { return };
         let Some(peer) = host.links.get(subscriber).map(|link| link.subscriber) else { return };
-        let kind = host.room.participants.get(publisher).and_then(|p| p.track(track.as_str())).map(|t| t.kind());
+        let kind =
+            host.room.participants.get(publisher).and_then(|p| p.track(track.as_str())).map(|t| t.kind());
         let (Some(kind), Some(slot)) = (kind, self.peers.get_mut(peer)) else { return };
         let stream_id = format!("{publisher}|{track}");
         slot.peer.attach(Assignment { track: track.clone(), kind, stream_id });
         self.pump_negotiation(room, subscriber, now);
     }
 
-    fn stop_subscription(&mut self, room: &Arc<str>, subscriber: &ParticipantSid, track: &TrackSid, now: Instant) {
+    fn stop_subscription(
+        &mut self,
+        room: &Arc<str>,
+        subscriber: &ParticipantSid,
+        track: &TrackSid,
+        now: Instant,
+    ) {
         let Some(host) = self.rooms.get(room) else { return };
         let Some(peer) = host.links.get(subscriber).map(|link| link.subscriber) else { return };
         if let Some(id) = host.tracks.get(track).copied() {
@@ -106,7 +117,9 @@ impl Shard {
 
     /// Sends whatever the receiving connection needs next: an offer of ours, or a request for the client's.
     pub(crate) fn pump_negotiation(&mut self, room: &Arc<str>, participant: &ParticipantSid, now: Instant) {
-        let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(participant)) else { return };
+        let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(participant)) else {
+            return;
+        };
         let id = link.subscriber;
         let Some(slot) = self.peers.get_mut(id) else { return };
         if let Some(requirement) = slot.peer.requirement() {
@@ -130,7 +143,9 @@ impl Shard {
             .map(|(id, track)| (id, host.room.preferred_layer(participant, &track), track))
             .collect();
         for (id, preferred, sid) in wanted {
-            let (Some(track), Some(slot)) = (self.tracks.get_mut(id), self.peers.get_mut(peer)) else { continue };
+            let (Some(track), Some(slot)) = (self.tracks.get_mut(id), self.peers.get_mut(peer)) else {
+                continue;
+            };
             let Some(mid) = slot.peer.live_section(&sid) else { continue };
             if let Some(copy) = track.copy_mut(peer) {
                 if copy.mid == mid {
@@ -138,7 +153,9 @@ impl Shard {
                 }
                 self.remove_copy(id, peer);
             }
-            let (Some(track), Some(slot)) = (self.tracks.get_mut(id), self.peers.get_mut(peer)) else { continue };
+            let (Some(track), Some(slot)) = (self.tracks.get_mut(id), self.peers.get_mut(peer)) else {
+                continue;
+            };
             let Some(ssrc) = slot.peer.outgoing_stream(mid) else { continue };
             let is_video = track.kind == MediaKind::Video;
             let mut down = match slot.parked.remove(&mid) {
@@ -166,8 +183,11 @@ impl Shard {
 
     fn drop_track(&mut self, room: &Arc<str>, sid: &TrackSid) {
         let Some(id) = self.rooms.get_mut(room).and_then(|host| host.tracks.remove(sid)) else { return };
-        let subscribers: Vec<_> =
-            self.tracks.get_mut(id).map(|track| track.copies.iter().map(|c| c.subscriber).collect()).unwrap_or_default();
+        let subscribers: Vec<_> = self
+            .tracks
+            .get_mut(id)
+            .map(|track| track.copies.iter().map(|c| c.subscriber).collect())
+            .unwrap_or_default();
         for subscriber in subscribers {
             self.remove_copy(id, subscriber);
         }
@@ -198,7 +218,9 @@ impl Shard {
     }
 
     fn close_participant(&mut self, room: &Arc<str>, participant: &ParticipantSid) {
-        let Some(mut link) = self.rooms.get_mut(room).and_then(|host| host.links.remove(participant)) else { return };
+        let Some(mut link) = self.rooms.get_mut(room).and_then(|host| host.links.remove(participant)) else {
+            return;
+        };
         link.send(Outbound::Close);
         for peer in [link.publisher, link.subscriber] {
             self.close_peer(peer);

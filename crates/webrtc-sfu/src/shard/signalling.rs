@@ -38,7 +38,8 @@ impl Shard {
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
             Err(refusal @ Refusal::RoomFull) => {
-                let message = leave(proto::DisconnectReason::JoinFailure, proto::leave_request::Action::Disconnect);
+                let message =
+                    leave(proto::DisconnectReason::JoinFailure, proto::leave_request::Action::Disconnect);
                 let _ = outbound.try_send(Outbound::Message(Box::new(message)));
                 self.carry_out(&name, now);
                 return Err(JoinFailure::Refused(refusal));
@@ -88,7 +89,8 @@ impl Shard {
             same.then(|| (Arc::clone(&host.name), host))
         });
         let Some((name, host)) = known else {
-            let message = leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
+            let message =
+                leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
             let _ = outbound.try_send(Outbound::Message(Box::new(message)));
             return Err(JoinFailure::UnknownParticipant);
         };
@@ -190,7 +192,13 @@ impl Shard {
         self.carry_out(room, now);
     }
 
-    fn on_offer(&mut self, room: &Arc<str>, sid: &ParticipantSid, offer: &proto::SessionDescription, now: Moment) {
+    fn on_offer(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        offer: &proto::SessionDescription,
+        now: Moment,
+    ) {
         let Some(host) = self.rooms.get_mut(room) else { return };
         let Some(link) = host.links.get_mut(sid) else { return };
         let Some(me) = host.room.participants.get(sid) else { return };
@@ -212,8 +220,15 @@ impl Shard {
         self.peers.touch(id);
     }
 
-    fn on_answer(&mut self, room: &Arc<str>, sid: &ParticipantSid, answer: &proto::SessionDescription, now: Moment) {
-        let Some(id) = self.rooms.get(room).and_then(|host| host.links.get(sid)).map(|link| link.subscriber) else {
+    fn on_answer(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        answer: &proto::SessionDescription,
+        now: Moment,
+    ) {
+        let Some(id) = self.rooms.get(room).and_then(|host| host.links.get(sid)).map(|link| link.subscriber)
+        else {
             return;
         };
         let Some(slot) = self.peers.get_mut(id) else { return };
@@ -228,7 +243,13 @@ impl Shard {
     }
 
     /// A description we cannot use leaves both sides with different ideas: the client must start over.
-    fn refuse_description(&mut self, room: &Arc<str>, sid: &ParticipantSid, error: &TransportError, now: Moment) {
+    fn refuse_description(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        error: &TransportError,
+        now: Moment,
+    ) {
         tracing::warn!(room.name = %room, participant.sid = %sid, %error, "session description refused");
         if let Some(host) = self.rooms.get_mut(room) {
             host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
@@ -236,7 +257,13 @@ impl Shard {
     }
 
     /// Matches the client's publishing sections with promised tracks, and notices those it stopped.
-    fn take_media(&mut self, room: &Arc<str>, sid: &ParticipantSid, offered: Vec<OfferedSection>, now: Moment) {
+    fn take_media(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        offered: Vec<OfferedSection>,
+        now: Moment,
+    ) {
         let Some(host) = self.rooms.get_mut(room) else { return };
         let Some(link) = host.links.get_mut(sid) else { return };
         let Some(slot) = self.peers.get_mut(link.publisher) else { return };
@@ -272,7 +299,13 @@ impl Shard {
     }
 
     /// Whether the section's track is known now.
-    fn claim(&mut self, room: &Arc<str>, sid: &ParticipantSid, peer: PeerId, section: &OfferedSection) -> bool {
+    fn claim(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        peer: PeerId,
+        section: &OfferedSection,
+    ) -> bool {
         let (Some(host), Some(kind)) = (self.rooms.get_mut(room), section.kind) else { return true };
         let mid = Mid::from(section.mid.as_str());
         let cid = section.track_id.as_deref().unwrap_or_default();
@@ -288,15 +321,15 @@ impl Shard {
             let old = track.sid.clone();
             host.room.unpublish(sid, &old, false);
         }
-        let facts = MediaFacts {
-            cid,
-            kind,
-            mid: &section.mid,
-            codec: section.codec,
-            simulcast: section.simulcast,
-        };
+        let facts =
+            MediaFacts { cid, kind, mid: &section.mid, codec: section.codec, simulcast: section.simulcast };
         let Some(track) = host.room.claim_media(sid, &facts) else { return false };
-        let open = host.room.participants.get(sid).and_then(|me| me.track(track.as_str())).is_none_or(|t| !t.info.muted);
+        let open = host
+            .room
+            .participants
+            .get(sid)
+            .and_then(|me| me.track(track.as_str()))
+            .is_none_or(|t| !t.info.muted);
         let id = self.tracks.insert(PublishedTrack {
             sid: track.clone(),
             publisher: sid.clone(),
@@ -322,12 +355,19 @@ impl Shard {
     }
 
     /// After a resume the client says what it believes. A belief we cannot share means starting over.
-    fn on_sync_state(&mut self, room: &Arc<str>, sid: &ParticipantSid, state: &proto::SyncState, now: Moment) {
+    fn on_sync_state(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        state: &proto::SyncState,
+        now: Moment,
+    ) {
         let Some(host) = self.rooms.get_mut(room) else { return };
         let Some(me) = host.room.participants.get(sid) else { return };
         let all_known = state.publish_tracks.iter().all(|published| {
             published.track.as_ref().is_some_and(|track| {
-                me.track(&track.sid).is_some() || me.pending.iter().any(|pending| pending.info.sid == track.sid)
+                me.track(&track.sid).is_some()
+                    || me.pending.iter().any(|pending| pending.info.sid == track.sid)
             })
         });
         if !all_known {
@@ -348,12 +388,20 @@ impl Shard {
     }
 
     /// Failures a client asks for, to test itself.
-    fn simulate(&mut self, room: &Arc<str>, sid: &ParticipantSid, scenario: &proto::SimulateScenario, now: Moment) {
+    fn simulate(
+        &mut self,
+        room: &Arc<str>,
+        sid: &ParticipantSid,
+        scenario: &proto::SimulateScenario,
+        now: Moment,
+    ) {
         use proto::leave_request::Action;
         use proto::simulate_scenario::Scenario;
         let Some(host) = self.rooms.get_mut(room) else { return };
         match &scenario.scenario {
-            Some(Scenario::NodeFailure(_)) => host.room.remove(sid, proto::DisconnectReason::StateMismatch, now),
+            Some(Scenario::NodeFailure(_)) => {
+                host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
+            }
             Some(Scenario::LeaveRequestFullReconnect(_) | Scenario::ServerLeave(_)) => {
                 host.room.signal(sid, leave(proto::DisconnectReason::ServerShutdown, Action::Reconnect));
             }

@@ -72,7 +72,8 @@ impl Wake {
 
 /// Waits until one of the descriptors is readable or `timeout` passes.
 fn wait_for(fds: &[i32], timeout: Duration) {
-    let mut polls: Vec<_> = fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+    let mut polls: Vec<_> =
+        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
     let timeout = libc::timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -180,7 +181,8 @@ impl BatchSocket {
             let end = (next + SEND_BATCH).min(runs.len());
             match self.send_runs(batch.bytes(), &runs[next..end]) {
                 Ok(count) => {
-                    sent.datagrams += runs[next..next + count].iter().map(|run| run.count as u64).sum::<u64>();
+                    sent.datagrams +=
+                        runs[next..next + count].iter().map(|run| run.count as u64).sum::<u64>();
                     sent.runs += count as u64;
                     next += count;
                 }
@@ -373,7 +375,12 @@ mod tests {
         receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut batch = SendBatch::default();
         for byte in 0..5_u8 {
-            batch.push(Ipv4Addr::LOCALHOST.into(), receiver.local_addr().unwrap(), false, &vec![byte; if byte == 4 { 10 } else { 700 }]);
+            batch.push(
+                Ipv4Addr::LOCALHOST.into(),
+                receiver.local_addr().unwrap(),
+                false,
+                &vec![byte; if byte == 4 { 10 } else { 700 }],
+            );
         }
         let sent = socket.send(&mut batch);
         assert_eq!((sent.datagrams, sent.dropped), (5, 0));

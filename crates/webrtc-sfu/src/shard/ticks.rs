@@ -93,7 +93,11 @@ impl Shard {
         let mut levels: BTreeMap<Arc<str>, BTreeMap<ParticipantSid, f32>> = BTreeMap::new();
         for track in self.tracks.iter_mut().filter(|track| track.kind == MediaKind::Audio) {
             let level = if track.open { track.level.level(now) } else { 0.0 };
-            let loudest = levels.entry(Arc::clone(&track.room)).or_default().entry(track.publisher.clone()).or_default();
+            let loudest = levels
+                .entry(Arc::clone(&track.room))
+                .or_default()
+                .entry(track.publisher.clone())
+                .or_default();
             *loudest = loudest.max(level);
         }
         for (name, levels) in levels {
@@ -131,15 +135,14 @@ impl Shard {
     fn review_connections(&mut self, now: Moment) {
         for id in self.peers.ids() {
             let Some(slot) = self.peers.get(id) else { continue };
-            let lost = slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
+            let lost =
+                slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
             let silent = slot.peer.answer_overdue(now.at);
             let (room, owner) = (Arc::clone(&slot.peer.room), slot.peer.owner.clone());
             let Some(host) = self.rooms.get_mut(&room) else { continue };
             if silent {
-                let reconnect = leave(
-                    proto::DisconnectReason::StateMismatch,
-                    proto::leave_request::Action::Reconnect,
-                );
+                let reconnect =
+                    leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
                 host.room.signal(&owner, reconnect);
                 host.room.remove(&owner, proto::DisconnectReason::StateMismatch, now);
             } else if lost {

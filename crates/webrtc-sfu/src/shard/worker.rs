@@ -150,10 +150,17 @@ impl Shard {
     fn local_candidate(&self, source: SocketAddr, target: Option<IpAddr>, tcp: bool) -> SocketAddr {
         let candidates = if tcp { &self.settings.tcp_candidates } else { &self.settings.udp_candidates };
         let alike = |candidate: &&SocketAddr| {
-            candidate.is_ipv4() == source.is_ipv4() && candidate.ip().is_loopback() == source.ip().is_loopback()
+            candidate.is_ipv4() == source.is_ipv4()
+                && candidate.ip().is_loopback() == source.ip().is_loopback()
         };
         let exact = |candidate: &&SocketAddr| Some(candidate.ip()) == target;
-        candidates.iter().find(exact).or_else(|| candidates.iter().find(alike)).or_else(|| candidates.first()).copied().unwrap_or(source)
+        candidates
+            .iter()
+            .find(exact)
+            .or_else(|| candidates.iter().find(alike))
+            .or_else(|| candidates.first())
+            .copied()
+            .unwrap_or(source)
     }
 
     /// Drains connections and handles what they report until nothing is left.
@@ -211,14 +218,15 @@ impl Shard {
                 if let (Some(source), Some(track)) = (source, track.and_then(|id| self.tracks.get_mut(id))) {
                     let report = aura_media::timeline::SenderReport { ntp, rtp_timestamp };
                     track.reports[source.layer.index()] = Some(report);
-                    if let Some(link) = self.rooms.get_mut(&room).and_then(|host| host.links.get_mut(&owner)) {
+                    if let Some(link) = self.rooms.get_mut(&room).and_then(|host| host.links.get_mut(&owner))
+                    {
                         link.clock.observe(received_at, ntp);
                     }
                 }
             }
-            PeerEvent::Data { channel, bytes } => self.on_data(&room, &owner, now, |room| {
-                room.data_received(&owner, channel, &bytes)
-            }),
+            PeerEvent::Data { channel, bytes } => {
+                self.on_data(&room, &owner, now, |room| room.data_received(&owner, channel, &bytes));
+            }
             PeerEvent::RawData { bytes } => {
                 self.on_data(&room, &owner, now, |room| room.raw_data_received(&owner, bytes));
             }
@@ -279,7 +287,13 @@ impl Shard {
         }
     }
 
-    pub(crate) fn open_peer(&mut self, role: Role, owner: &ParticipantSid, room: &Arc<str>, now: Instant) -> PeerId {
+    pub(crate) fn open_peer(
+        &mut self,
+        role: Role,
+        owner: &ParticipantSid,
+        room: &Arc<str>,
+        now: Instant,
+    ) -> PeerId {
         let rtc = rtc_config::build(&self.settings, now);
         let peer = Peer::new(rtc, role, owner.clone(), Arc::clone(room), now);
         let id = self.peers.insert(peer, now);
@@ -301,7 +315,8 @@ impl Shard {
     pub(crate) fn register_ufrags(&mut self, id: PeerId, announced: Option<&str>) {
         let Some(slot) = self.peers.get_mut(id) else { return };
         let current = slot.peer.local_ufrag();
-        let in_sdp = announced.and_then(|sdp| sdp.lines().find_map(|line| line.trim().strip_prefix("a=ice-ufrag:")));
+        let in_sdp =
+            announced.and_then(|sdp| sdp.lines().find_map(|line| line.trim().strip_prefix("a=ice-ufrag:")));
         for ufrag in [Some(current.as_str()), in_sdp].into_iter().flatten() {
             self.demux.add_ufrag(ufrag.to_owned(), id);
             self.ufrags.write().unwrap_or_else(PoisonError::into_inner).insert(ufrag.to_owned(), self.id);

@@ -116,7 +116,9 @@ impl Peer {
         self.negotiation.place_waiting();
         let mut texts = HashMap::new();
         let mut mid_to_track_id = HashMap::new();
-        for (section, offered) in self.negotiation.sections.iter().zip(offered.iter().filter(|o| o.kind.is_some())) {
+        for (section, offered) in
+            self.negotiation.sections.iter().zip(offered.iter().filter(|o| o.kind.is_some()))
+        {
             let text = if section.client_sends {
                 let track_id = offered.track_id.as_deref().unwrap_or_default();
                 SectionText::Receive { opus_parameters: opus(track_id) }
@@ -207,9 +209,21 @@ impl Peer {
                 MediaKind::Video => str0m::media::MediaKind::Video,
             };
             let track = assignment.track.to_string();
-            let mid = api.add_media(kind, Direction::SendOnly, Some(assignment.stream_id.clone()), Some(track), None);
+            let mid = api.add_media(
+                kind,
+                Direction::SendOnly,
+                Some(assignment.stream_id.clone()),
+                Some(track),
+                None,
+            );
             let (kind, assigned) = (assignment.kind, Some(assignment));
-            self.negotiation.sections.push(Section { mid, kind, client_sends: false, stopped: false, assigned });
+            self.negotiation.sections.push(Section {
+                mid,
+                kind,
+                client_sends: false,
+                stopped: false,
+                assigned,
+            });
         }
         self.negotiation.dirty = false;
         let (offer, pending) = api.apply()?;
@@ -239,7 +253,8 @@ impl Peer {
             self.negotiation.offer = Some(outstanding);
             return Ok(());
         }
-        let parsed = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|e| TransportError::Sdp(e.to_string()))?;
+        let parsed =
+            SdpAnswer::from_sdp_string(&answer.sdp).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.negotiation.refresh_live();
         Ok(())
@@ -247,7 +262,10 @@ impl Peer {
 
     /// Whether an offer of ours has gone unanswered for too long.
     pub(crate) fn answer_overdue(&self, now: Instant) -> bool {
-        self.negotiation.offer.as_ref().is_some_and(|offer| now.duration_since(offer.sent_at) > ANSWER_TIMEOUT)
+        self.negotiation
+            .offer
+            .as_ref()
+            .is_some_and(|offer| now.duration_since(offer.sent_at) > ANSWER_TIMEOUT)
     }
 }
 
@@ -294,8 +312,9 @@ impl Negotiation {
 
     /// An offer was abandoned: sections the connection does not know yet go back to waiting.
     fn withdraw_unconfirmed(&mut self, rtc: &str0m::Rtc) {
-        let (confirmed, lost): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.sections).into_iter().partition(|section| rtc.media(section.mid).is_some());
+        let (confirmed, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sections)
+            .into_iter()
+            .partition(|section| rtc.media(section.mid).is_some());
         self.sections = confirmed;
         self.waiting.extend(lost.into_iter().filter_map(|section| section.assigned));
     }

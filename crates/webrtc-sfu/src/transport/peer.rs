@@ -169,11 +169,7 @@ impl SubscriberTransport for Peer {
         Ok(self.rtc.handle_input(Input::Timeout(now))?)
     }
 
-    fn drain(
-        &mut self,
-        out: &mut SendBatch,
-        events: &mut Vec<PeerEvent>,
-    ) -> Result<Instant, TransportError> {
+    fn drain(&mut self, out: &mut SendBatch, events: &mut Vec<PeerEvent>) -> Result<Instant, TransportError> {
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(deadline) => return Ok(deadline),

@@ -54,7 +54,9 @@ pub(crate) fn read_sections(sdp: &str) -> Vec<OfferedSection> {
             });
             continue;
         }
-        let (Some(section), Some(attribute)) = (sections.last_mut(), line.strip_prefix("a=")) else { continue };
+        let (Some(section), Some(attribute)) = (sections.last_mut(), line.strip_prefix("a=")) else {
+            continue;
+        };
         read_attribute(section, attribute, &mut rtpmaps);
     }
     finish(sections.last_mut(), &rtpmaps, &payload_types);
@@ -153,10 +155,12 @@ fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
             if let (SectionText::Receive { opus_parameters }, Some(prefix)) = (text, &opus)
                 && line.starts_with(prefix.as_str())
             {
-                opus_parameters.iter().filter(|parameter| !line.contains(**parameter)).for_each(|parameter| {
-                    out.push(';');
-                    out.push_str(parameter);
-                });
+                opus_parameters.iter().filter(|parameter| !line.contains(**parameter)).for_each(
+                    |parameter| {
+                        out.push(';');
+                        out.push_str(parameter);
+                    },
+                );
             }
             out.push_str("\r\n");
         }

@@ -63,8 +63,17 @@ async fn unknown_messages_and_ids_change_nothing() {
     // Field 1000, unknown: newer clients may speak of things we do not know.
     client.socket.send(Message::Binary(vec![0xc2, 0x3e, 0x01, 0x00].into())).await.unwrap();
     client.send(Request::Mute(proto::MuteTrackRequest { sid: "TR_other".into(), muted: true })).await;
-    client.send(Request::TrackSetting(proto::UpdateTrackSettings { track_sids: vec!["TR_x".into(); 5_000], ..Default::default() })).await;
-    let unknown = proto::UpdateSubscription { track_sids: vec!["TR_none".into()], subscribe: true, ..Default::default() };
+    client
+        .send(Request::TrackSetting(proto::UpdateTrackSettings {
+            track_sids: vec!["TR_x".into(); 5_000],
+            ..Default::default()
+        }))
+        .await;
+    let unknown = proto::UpdateSubscription {
+        track_sids: vec!["TR_none".into()],
+        subscribe: true,
+        ..Default::default()
+    };
     client.send(Request::Subscription(unknown)).await;
     let error = client
         .until(|message| match message {
@@ -86,11 +95,17 @@ async fn unknown_messages_and_ids_change_nothing() {
 #[tokio::test]
 async fn descriptions_we_cannot_use_mean_starting_over() {
     let sfu = Sfu::start().await;
-    let no_credentials = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
+    let no_credentials =
+        "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
     let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(600));
     for sdp in ["", "garbage", no_credentials, &many, &"a=x\r\n".repeat(200_000)] {
         let (mut client, _) = sfu.join("hall", "eve").await;
-        let offer = proto::SessionDescription { r#type: "offer".into(), sdp: sdp.to_owned(), id: 1, ..Default::default() };
+        let offer = proto::SessionDescription {
+            r#type: "offer".into(),
+            sdp: sdp.to_owned(),
+            id: 1,
+            ..Default::default()
+        };
         client.send(Request::Offer(offer)).await;
         let leave = client
             .until(|message| match message {
@@ -107,7 +122,12 @@ async fn descriptions_we_cannot_use_mean_starting_over() {
 async fn answers_to_offers_never_made_are_ignored() {
     let sfu = Sfu::start().await;
     let (mut client, _) = sfu.join("hall", "eve").await;
-    let answer = proto::SessionDescription { r#type: "answer".into(), sdp: "garbage".into(), id: 999, ..Default::default() };
+    let answer = proto::SessionDescription {
+        r#type: "answer".into(),
+        sdp: "garbage".into(),
+        id: 999,
+        ..Default::default()
+    };
     client.send(Request::Answer(answer)).await;
     client.send(Request::PingReq(proto::Ping { timestamp: 1, rtt: 0 })).await;
     client.until(|message| matches!(message, Response::PongResp(_)).then_some(())).await;
@@ -118,7 +138,12 @@ async fn a_client_may_promise_only_so_many_tracks() {
     let sfu = Sfu::start().await;
     let (mut client, _) = sfu.join("hall", "eve").await;
     for index in 0..30 {
-        client.send(Request::AddTrack(proto::AddTrackRequest { cid: format!("track-{index}"), ..Default::default() })).await;
+        client
+            .send(Request::AddTrack(proto::AddTrackRequest {
+                cid: format!("track-{index}"),
+                ..Default::default()
+            }))
+            .await;
     }
     let mut accepted = 0;
     let refusal = client

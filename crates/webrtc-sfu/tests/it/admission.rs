@@ -23,10 +23,18 @@ fn bad_tokens() -> Vec<(&'static str, String, &'static str)> {
         ("expired", with("exp", json!(tokens::now_s() - 3_600)), "invalid authorization token"),
         ("without expiry", tokens::signed(SECRET, &no_expiry), "invalid authorization token"),
         ("not yet valid", with("nbf", json!(tokens::now_s() + 3_600)), "invalid authorization token"),
-        ("signed by another", tokens::signed("another-secret-of-sufficient-length!", &claims), "invalid authorization token"),
+        (
+            "signed by another",
+            tokens::signed("another-secret-of-sufficient-length!", &claims),
+            "invalid authorization token",
+        ),
         ("of an unknown key", with("iss", json!("APIother")), "invalid API key"),
         ("alg none", tokens::alg_none(&claims), "invalid authorization token"),
-        ("payload swapped", tokens::with_claims(&good, &json!({ "iss": KEY, "sub": "admin", "exp": 9_999_999_999_i64 })), "invalid authorization token"),
+        (
+            "payload swapped",
+            tokens::with_claims(&good, &json!({ "iss": KEY, "sub": "admin", "exp": 9_999_999_999_i64 })),
+            "invalid authorization token",
+        ),
         ("without the join grant", with("video", json!({ "room": "hall" })), "permissions denied"),
         ("garbage", "garbage".into(), "invalid authorization token"),
         ("far too long", "a".repeat(200_000), "invalid authorization token"),
@@ -38,17 +46,19 @@ async fn bad_tokens_are_refused_before_the_upgrade_with_text_and_cors() {
     let sfu = Sfu::start().await;
     let client = reqwest::Client::new();
     for (what, token, text) in bad_tokens() {
-        let request = client
-            .get(sfu.url("/rtc/validate"))
-            .bearer_auth(&token)
-            .header("origin", "https://app.example");
+        let request =
+            client.get(sfu.url("/rtc/validate")).bearer_auth(&token).header("origin", "https://app.example");
         let Ok(reply) = request.send().await else {
             // Hyper refuses headers beyond its limit by closing; that is a refusal too.
             assert_eq!(what, "far too long");
             continue;
         };
         let status = reply.status().as_u16();
-        assert_eq!(reply.headers().get("access-control-allow-origin").map(|v| v.to_str().unwrap()), Some("https://app.example"), "{what}");
+        assert_eq!(
+            reply.headers().get("access-control-allow-origin").map(|v| v.to_str().unwrap()),
+            Some("https://app.example"),
+            "{what}"
+        );
         if what == "far too long" {
             assert!(matches!(status, 401 | 431), "{what}: {status}");
             continue;
@@ -104,7 +114,10 @@ async fn a_grant_for_one_room_opens_no_other() {
         ("ListParticipants", json!({ "room": "hall" })),
         ("GetParticipant", json!({ "room": "hall", "identity": "alice" })),
         ("RemoveParticipant", json!({ "room": "hall", "identity": "alice" })),
-        ("MutePublishedTrack", json!({ "room": "hall", "identity": "alice", "track_sid": "TR_x", "muted": true })),
+        (
+            "MutePublishedTrack",
+            json!({ "room": "hall", "identity": "alice", "track_sid": "TR_x", "muted": true }),
+        ),
         ("UpdateParticipant", json!({ "room": "hall", "identity": "alice", "name": "mallory" })),
         ("UpdateSubscriptions", json!({ "room": "hall", "identity": "alice" })),
         ("SendData", json!({ "room": "hall", "data": "aGk=" })),
@@ -118,14 +131,16 @@ async fn a_grant_for_one_room_opens_no_other() {
         assert_eq!(reply["msg"], "permissions denied", "{method}");
     }
     let admin = api_token(json!({ "roomAdmin": true, "room": "hall" }));
-    let (status, reply) = sfu.twirp("GetParticipant", &admin, json!({ "room": "hall", "identity": "alice" })).await;
+    let (status, reply) =
+        sfu.twirp("GetParticipant", &admin, json!({ "room": "hall", "identity": "alice" })).await;
     assert_eq!((status, reply["name"].as_str()), (200, Some("alice")), "nothing was changed");
 }
 
 #[tokio::test]
 async fn twirp_says_what_is_wrong() {
     let sfu = Sfu::start().await;
-    let all = api_token(json!({ "roomCreate": true, "roomList": true, "roomAdmin": true, "room": "nowhere" }));
+    let all =
+        api_token(json!({ "roomCreate": true, "roomList": true, "roomAdmin": true, "room": "nowhere" }));
     for (method, body, status, code) in [
         ("GetParticipant", json!({ "room": "nowhere", "identity": "x" }), 404, "not_found"),
         ("DeleteRoom", json!({ "room": "nowhere" }), 404, "not_found"),

@@ -54,7 +54,12 @@ async fn services_with_a_token_and_a_permit_may_call_and_nobody_else() {
 async fn rooms_and_people_are_driven_over_grpc() {
     let sfu = Sfu::start().await;
     let mut control = client(&sfu).await;
-    let create = pb::CreateRoomRequest { name: "hall".into(), metadata: "m".into(), max_participants: 5, ..Default::default() };
+    let create = pb::CreateRoomRequest {
+        name: "hall".into(),
+        metadata: "m".into(),
+        max_participants: 5,
+        ..Default::default()
+    };
     let room = control.create_room(as_dashboard(create)).await.unwrap().into_inner();
     assert_eq!((room.metadata.as_str(), room.max_participants), ("m", 5));
     let (mut alice, _) = sfu.join("hall", "alice").await;
@@ -77,7 +82,9 @@ async fn rooms_and_people_are_driven_over_grpc() {
     assert_eq!((changed.name.as_str(), changed.attributes["role"].as_str()), ("Alice A.", "host"));
     alice
         .until(|message| match message {
-            Response::Update(update) => update.participants.iter().any(|p| p.name == "Alice A.").then_some(()),
+            Response::Update(update) => {
+                update.participants.iter().any(|p| p.name == "Alice A.").then_some(())
+            }
             _ => None,
         })
         .await;

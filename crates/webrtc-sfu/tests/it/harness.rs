@@ -55,7 +55,10 @@ impl Sfu {
         let lifecycle = Lifecycle::new(Duration::from_secs(5));
         webrtc_sfu::run(config, lifecycle.clone()).await.unwrap();
         let waiting = lifecycle.clone();
-        #[expect(clippy::disallowed_methods, reason = "stands for the process's main, which waits outside the lifecycle")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "stands for the process's main, which waits outside the lifecycle"
+        )]
         tokio::spawn(async move { waiting.wait().await });
         Self { http, grpc, udp, tcp, lifecycle }
     }
@@ -81,7 +84,12 @@ impl Sfu {
     }
 
     /// Calls RoomService by Twirp JSON.
-    pub(crate) async fn twirp(&self, method: &str, token: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+    pub(crate) async fn twirp(
+        &self,
+        method: &str,
+        token: &str,
+        body: serde_json::Value,
+    ) -> (u16, serde_json::Value) {
         let reply = reqwest::Client::new()
             .post(self.url(&format!("/twirp/livekit.RoomService/{method}")))
             .bearer_auth(token)
@@ -109,7 +117,8 @@ impl Client {
     /// The next signalling message; `None` when the server closed.
     pub(crate) async fn next(&mut self) -> Option<proto::signal_response::Message> {
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a message in time")?;
+            let frame =
+                tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a message in time")?;
             if let Message::Binary(bytes) = frame.ok()? {
                 return proto::SignalResponse::decode(bytes).unwrap().message;
             }
