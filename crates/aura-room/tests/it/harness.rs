@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aura_room::{EventStream, LocalTrack, Room, RoomEvent, RoomOptions, SignalMode};
-use aura_testkit::{Launch, Process, Scratch, binary, free_port, tokens};
+use aura_testkit::{Launch, Process, RedisServer, Scratch, binary, free_port, free_udp_port, tokens};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -36,13 +36,15 @@ pub(crate) async fn server() -> Server {
     let loopback = |port: u16| format!("127.0.0.1:{port}");
     let env = [
         ("AURALINK_ENV", "development".to_owned()),
+        ("REDIS_URL", RedisServer::shared().url().to_owned()),
         ("LIVEKIT_KEYS", format!("{key}: {secret}")),
+        ("AURALINK_SERVICE_SECRET", "a service secret of these tests, long enough".to_owned()),
         ("AURA_SFU__HTTP_ADDR", loopback(http)),
         ("AURA_SFU__GRPC_ADDR", loopback(free_port())),
         ("AURA_SFU__ADMIN_ADDR", loopback(free_port())),
-        ("AURA_SFU__RTC__UDP_PORT", free_port().to_string()),
+        ("AURA_SFU__RTC__UDP_PORT", free_udp_port().to_string()),
         ("AURA_SFU__RTC__TCP_PORT", free_port().to_string()),
-        ("AURA_SFU__RTC__NODE_IPS", "[\"127.0.0.1\"]".to_owned()),
+        ("AURA_SFU__RTC__NODE_IPS", "127.0.0.1".to_owned()),
         ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
     ];
     let mut process = Launch::new("webrtc-sfu", binary("webrtc-sfu"))
