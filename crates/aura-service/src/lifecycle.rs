@@ -22,6 +22,9 @@ use tracing::Instrument as _;
 /// After the hard token, how long tasks have to notice before they are dropped with the runtime.
 const HARD_GRACE: Duration = Duration::from_secs(1);
 
+/// Spans of tasks name them in the logs. They last as long as the process, so they are no traces.
+pub(crate) const TASK_TARGET: &str = "aura_service::task";
+
 /// A handle on the process's life; clones are the same life.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
@@ -68,7 +71,7 @@ impl Lifecycle {
         F: Future<Output = ()> + Send + 'static,
     {
         let name = name.into();
-        let span = tracing::info_span!(parent: None, "task", task = %name);
+        let span = tracing::info_span!(target: TASK_TARGET, parent: None, "task", task = %name);
         self.track(
             async move {
                 if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
@@ -88,7 +91,7 @@ impl Lifecycle {
     {
         let name = name.into();
         let this = self.clone();
-        let span = tracing::info_span!(parent: None, "task", task = %name);
+        let span = tracing::info_span!(target: TASK_TARGET, parent: None, "task", task = %name);
         self.track(
             async move {
                 match AssertUnwindSafe(task).catch_unwind().await {

@@ -15,7 +15,8 @@ use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -23,6 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub use trace_context::{adopt, is_traceparent, trace_id, traceparent};
 
 use crate::config::{LogConfig, LogFormat, TelemetryConfig};
+use crate::lifecycle::TASK_TARGET;
 
 /// Chatty libraries: their debug output hides ours, and the exporter's own spans would feed on themselves.
 const QUIET: [&str; 7] = [
@@ -105,7 +107,8 @@ where
         .with_tracer(provider.tracer(service))
         .with_location(false)
         .with_threads(false)
-        .with_tracked_inactivity(false);
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(|metadata| metadata.target() != TASK_TARGET));
     let lines = match log.format {
         LogFormat::Json => format::json(service, writer),
         LogFormat::Text => format::text(writer),

@@ -86,8 +86,9 @@ where
 
 fn record(span: &tracing::Span, method: &str, response: &http::Response<Body>, elapsed: std::time::Duration) {
     let code = header_code(response.headers()).unwrap_or(Code::Ok);
-    // Paths nobody serves are the caller's text and must not become labels.
-    let method = if code == Code::Unimplemented { "unknown" } else { method };
+    // Until a call has reached a handler its path is the caller's text, and must not become a label.
+    let refused = matches!(code, Code::Unimplemented | Code::Unauthenticated | Code::PermissionDenied);
+    let method = if refused { "refused" } else { method };
     let code = format!("{code:?}");
     span.record("rpc.response.status_code", &code);
     histogram!(

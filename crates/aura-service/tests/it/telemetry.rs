@@ -185,7 +185,12 @@ async fn spans_reach_the_collector() {
     let config = TelemetryConfig { otlp_endpoint: Some(format!("http://{addr}")), sample_ratio: 1.0 };
     let (subscriber, guard) =
         telemetry::subscriber("sample", "1.2.3", &log(LogFormat::Json), &config, io::sink).unwrap();
-    ask("/work/x").with_subscriber(subscriber).await;
+    async {
+        life.spawn("background", async {}).await.unwrap();
+        ask("/work/x").await;
+    }
+    .with_subscriber(subscriber)
+    .await;
     tokio::task::spawn_blocking(move || guard.shutdown()).await.unwrap();
 
     aura_testkit::eventually(Duration::from_secs(5), || async { !collector.0.lock().unwrap().is_empty() })
@@ -194,7 +199,9 @@ async fn spans_reach_the_collector() {
     let resource = &exports[0].resource_spans[0];
     let attributes = format!("{:?}", resource.resource.as_ref().unwrap().attributes);
     assert!(attributes.contains("sample") && attributes.contains("1.2.3"), "{attributes}");
-    let span = &resource.scope_spans[0].spans[0];
+    let spans = &resource.scope_spans[0].spans;
+    assert_eq!((exports.len(), spans.len()), (1, 1), "a task's life is no trace: {spans:?}");
+    let span = &spans[0];
     assert_eq!(span.name, "GET /work/{token}");
     assert_eq!(hex(&span.trace_id), TRACE);
     assert_eq!(hex(&span.parent_span_id), "00f067aa0ba902b7");
