@@ -49,13 +49,18 @@ function useFocusOnArrival(route: Route) {
       first.current = false;
       return;
     }
-    const frame = requestAnimationFrame(() => {
+    // Pages arrive in chunks of their own: the new one may take a moment to be there.
+    let tries = 0;
+    const timer = setInterval(() => {
       const content = document.getElementById("content");
-      if (!content || document.activeElement !== document.body) return;
-      content.tabIndex = -1;
-      content.focus({ preventScroll: true });
-    });
-    return () => cancelAnimationFrame(frame);
+      const taken = document.activeElement !== document.body;
+      if (content && !taken) {
+        content.tabIndex = -1;
+        content.focus({ preventScroll: true });
+      }
+      if (content || taken || ++tries > 30) clearInterval(timer);
+    }, 60);
+    return () => clearInterval(timer);
   }, [route]);
 }
 
