@@ -284,8 +284,19 @@ impl Calls {
             self.0.reconcile_wanted.notify_one();
         }
         if change == Change::Status {
+            count(&row.call);
             self.0.notifier.call_updated(row);
         }
+    }
+}
+
+fn count(call: &Call) {
+    if call.status.is_open() {
+        return;
+    }
+    metrics::counter!("calls_total", "status" => call.status.as_str()).increment(1);
+    if let Some(seconds) = call.duration_seconds() {
+        metrics::histogram!("call_duration_seconds").record(seconds as f64);
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Nothing here is needed to log in or to list things: callers that can do without an answer do.
 
-mod channel;
 mod client;
 mod join;
 

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+const POOL_METRICS: Duration = Duration::from_secs(5);
+
 /// Addresses the service listens on, once started.
 #[derive(Debug, Clone, Copy)]
 pub struct Running {
@@ -181,5 +183,12 @@ fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &L
     let (audience, watch) = bus::room_watch(app.clone());
     lifecycle.spawn("room-watch", watch.run(soft.clone()));
     lifecycle.spawn("bus", bus::consume(app.clone(), subscriber, audience, soft.clone()));
-    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), soft));
+    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), soft.clone()));
+    let db = app.db.clone();
+    lifecycle.spawn("pool-metrics", async move {
+        let mut tick = tokio::time::interval(POOL_METRICS);
+        while soft.run_until_cancelled(tick.tick()).await.is_some() {
+            db.report_metrics();
+        }
+    });
 }

@@ -5,6 +5,7 @@
 use super::Calls;
 use crate::store::{calls, deletions};
 use aura_service::error::Result;
+use aura_types::{CallId, ErrorCode};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +38,30 @@ impl Calls {
         let open = calls::open(&mut tx).await?;
         tx.rollback().await?;
         for room in &rooms {
-            self.close_room(room).await?;
+            stop_if_away(self.close_room(room).await, room)?;
         }
         for id in &open {
-            let report = self.view(*id).await?;
-            self.observe(*id, &report, crate::now(&self.0.clock), None).await?;
+            stop_if_away(self.reconcile_call(*id).await, id)?;
         }
         Ok(rooms.len() + open.len())
+    }
+
+    async fn reconcile_call(&self, id: CallId) -> Result<()> {
+        let report = self.view(id).await?;
+        self.observe(id, &report, crate::now(&self.0.clock), None).await
+    }
+}
+
+/// One that cannot be reconciled does not keep the others waiting; a dependency that is away does.
+fn stop_if_away(outcome: Result<()>, what: impl std::fmt::Display) -> Result<()> {
+    match outcome {
+        Err(error) if matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded) => {
+            Err(error)
+        }
+        Err(error) => {
+            tracing::error!(%error, %what, "cannot be reconciled");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }

@@ -40,6 +40,10 @@ impl Coded for UploadError {
     fn safe_message(&self) -> String {
         self.to_string()
     }
+
+    fn field(&self) -> Option<&str> {
+        matches!(self.code(), ErrorCode::InvalidArgument).then_some("file")
+    }
 }
 
 /// An upload in its place on disk, not yet known to anyone.

@@ -2,7 +2,6 @@
 //!
 //! Deadlines are short: a person waits behind each of these calls, and the SFU answers from memory.
 
-use super::channel::SfuChannel;
 use aura_proto::sfu::v1::room_control_client::RoomControlClient;
 use aura_proto::sfu::v1::{
     CreateRoomRequest, DeleteRoomRequest, ListParticipantsRequest, ListRoomsRequest, MuteTrackRequest,
@@ -76,12 +75,12 @@ pub(crate) struct LiveTrack {
 
 #[derive(Clone)]
 pub(crate) struct Sfu {
-    client: RoomControlClient<SfuChannel>,
+    client: RoomControlClient<Channel>,
 }
 
 impl Sfu {
     pub(crate) fn new(channel: Channel) -> Self {
-        Self { client: RoomControlClient::new(SfuChannel(channel)) }
+        Self { client: RoomControlClient::new(channel) }
     }
 
     /// How many are in each of these rooms; rooms that are not live are absent.

@@ -1,0 +1,23 @@
+//! The dashboard against a real PostgreSQL and a real Redis, over HTTP and WebSocket.
+//!
+//! The SFU is away throughout: what needs one is tested with the whole stack, and call transitions with the
+//! engine. What must work without one is tested here.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
+
+mod accounts;
+mod calls;
+mod catalogue;
+mod client;
+mod contacts;
+mod document;
+mod faults;
+mod files;
+mod invites;
+mod matrix;
+mod messages;
+mod rooms;
+mod shares;
+mod site;
+mod stack;
+mod tenants;
+mod websocket;
