@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use aura_types::ErrorCode;
 
@@ -58,6 +58,10 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServiceError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, cause) = (error.path().to_string(), error.inner());
         if cause.is_syntax() || cause.is_eof() {
+            // What is no variant's name is "syntax" to serde_json, although the JSON around it is fine.
+            if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+                return refuse_field(&path, "has the wrong type");
+            }
             return ServiceError::new(
                 ErrorCode::InvalidArgument,
                 format!("the body is not JSON: line {} column {}", cause.line(), cause.column()),
@@ -179,6 +183,14 @@ mod tests {
     #[expect(dead_code, reason = "only parsed")]
     struct Track {
         muted: bool,
+        #[serde(default)]
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Audio,
     }
 
     #[test]
@@ -188,6 +200,8 @@ mod tests {
             (r#"{"name":"a","tracks":[{"muted":true},{"muted":"no"}]}"#, "tracks[1].muted"),
             (r#"{"name":"a","tracks":[],"admin":true}"#, "admin"),
             (r#"{"name":"a","tracks":[{"muted":true,"x":1}]}"#, "tracks[0].x"),
+            (r#"{"name":"a","tracks":[{"muted":true,"kind":12}]}"#, "tracks[0].kind"),
+            (r#"{"name":"a","tracks":[{"muted":true,"kind":"smell"}]}"#, "tracks[0].kind"),
             (r#"{"tracks":[]}"#, "name"),
             (r#"{"name":"a","tracks":[{}]}"#, "tracks[0].muted"),
         ];
@@ -197,6 +211,8 @@ mod tests {
             assert_eq!(error.fields()[0].field, field, "{body}: {error:?}");
             assert!(!error.detail().contains("at line"), "{error}");
         }
+        let good = r#"{"name":"a","tracks":[{"muted":true,"kind":"audio"}]}"#;
+        assert!(matches!(parse_json::<Body>(good.as_bytes()).unwrap().tracks[0].kind, Some(Kind::Audio)));
     }
 
     #[test]
