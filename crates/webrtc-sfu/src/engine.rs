@@ -5,6 +5,7 @@
 //! or the WebRTC stack.
 
 pub(crate) mod admin;
+pub(crate) mod congestion;
 pub(crate) mod data;
 pub(crate) mod feedback;
 pub(crate) mod forward;

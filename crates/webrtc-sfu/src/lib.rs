@@ -8,6 +8,8 @@ mod api;
 mod config;
 mod control;
 mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod shard;
 mod transport;
 

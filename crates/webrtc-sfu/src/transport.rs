@@ -100,6 +100,11 @@ pub(crate) enum PeerEvent {
     RawData {
         bytes: Vec<u8>,
     },
+    /// Share of packets (0 to 1) the client lost of what we sent on a section since its last report.
+    DownlinkLoss {
+        mid: Mid,
+        loss: f32,
+    },
     /// A data channel can take what waits for it.
     ChannelReady,
 }

@@ -172,7 +172,7 @@ pub(crate) fn permission(claims: &Claims) -> proto::ParticipantPermission {
 }
 
 /// `WrappedJoinRequest`, base64url, possibly gzipped.
-fn decode_join_request(text: &str) -> Result<proto::JoinRequest, Refused> {
+pub(crate) fn decode_join_request(text: &str) -> Result<proto::JoinRequest, Refused> {
     let malformed = |_| Refused::bad("join_request is malformed");
     let bytes = decode_base64(text).ok_or_else(|| Refused::bad("join_request is not base64"))?;
     let wrapped = proto::WrappedJoinRequest::decode(bytes.as_slice()).map_err(malformed)?;

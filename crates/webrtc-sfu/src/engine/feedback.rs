@@ -114,6 +114,14 @@ impl Room {
         self.signal(publisher, Message::SubscribedQualityUpdate(update));
     }
 
+    /// The same, if the publisher was told anything before: what was never restricted needs no lifting.
+    pub(crate) fn raise_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        let published = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
+        if published.is_some_and(|track| track.announced_qualities.is_some()) {
+            self.update_subscribed_quality(publisher, track);
+        }
+    }
+
     /// Re-evaluates every video track; called some seconds after things settled, so that layers are switched off late.
     pub(crate) fn update_all_subscribed_qualities(&mut self) {
         let tracks: Vec<_> = self

@@ -43,6 +43,8 @@ impl LayerActivity {
 pub(crate) struct DownTrack {
     rewriter: Rewriter,
     preferred: Option<Layer>,
+    /// What the subscriber's downlink takes at most.
+    cap: Layer,
     current: Option<Layer>,
     target: Option<Layer>,
     last_sent_at: Option<Instant>,
@@ -61,6 +63,7 @@ impl DownTrack {
         Self {
             rewriter: Rewriter::new(first_sequence),
             preferred: Some(Layer::High),
+            cap: Layer::High,
             current: None,
             target: None,
             last_sent_at: None,
@@ -84,6 +87,11 @@ impl DownTrack {
         }
     }
 
+    /// The subscriber's downlink takes no more than this.
+    pub(crate) fn limit(&mut self, cap: Layer) {
+        self.cap = cap;
+    }
+
     /// The layer this copy waits for a keyframe of, if any. Ask the publisher for one.
     pub(crate) fn awaits_keyframe_of(&self) -> Option<Layer> {
         self.target.filter(|target| Some(*target) != self.current)
@@ -96,7 +104,7 @@ impl DownTrack {
 
     /// Chooses the layer to go for, given which are alive. Returns the layer that needs a keyframe now.
     pub(crate) fn choose_layer(&mut self, live: [bool; 3]) -> Option<Layer> {
-        let preferred = self.preferred?;
+        let preferred = self.preferred?.min(self.cap);
         let best = best_live(live, preferred)?;
         if self.target != Some(best) {
             self.target = Some(best);

@@ -60,6 +60,8 @@ impl Room {
                 track: track.clone(),
             });
             self.prefer(subscriber, track);
+            // Layers nobody watched were switched off; somebody watches now.
+            self.raise_subscribed_quality(publisher, track);
             if first {
                 let message = proto::TrackSubscribed { track_sid: track.to_string() };
                 self.signal(publisher, Message::TrackSubscribed(message));

@@ -119,6 +119,24 @@ impl Shard {
         }
     }
 
+    /// A subscriber reported loss of one video: its cap may move, and with it every copy it gets.
+    pub(crate) fn on_downlink_loss(&mut self, subscriber: PeerId, mid: Mid, loss: f32, now: Instant) {
+        let Some(slot) = self.peers.get_mut(subscriber) else { return };
+        let Some(copy) = slot.copies.get(&mid) else { return };
+        let is_video = self.tracks.get_mut(copy.track).is_some_and(|track| track.kind == MediaKind::Video);
+        if !is_video || !slot.downlink.report(loss, now) {
+            return;
+        }
+        let cap = slot.downlink.cap();
+        tracing::debug!(room.name = %slot.peer.room, participant.sid = %slot.peer.owner, ?cap, loss, "layers capped");
+        for copy in slot.copies.values().cloned().collect::<Vec<_>>() {
+            if let Some(copy) = self.tracks.get_mut(copy.track).and_then(|track| track.copy_mut(subscriber)) {
+                copy.down.limit(cap);
+            }
+            self.choose_layers(copy.track, now);
+        }
+    }
+
     fn source_of(&mut self, from: PeerId, packet: &RtpPacket) -> Option<Source> {
         let slot = self.peers.get_mut(from)?;
         if let Some(source) = slot.sources.get(&packet.header.ssrc) {

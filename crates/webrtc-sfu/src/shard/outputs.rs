@@ -164,6 +164,7 @@ impl Shard {
                 None => DownTrack::new(is_video, rand::random::<u16>() / 2),
             };
             down.prefer(preferred);
+            down.limit(slot.downlink.cap());
             slot.copies.insert(mid, CopyId { track: id, subscriber: peer });
             track.copies.push(Copy { subscriber: peer, mid, ssrc, down, formats: Vec::new() });
             self.choose_layers(id, now);

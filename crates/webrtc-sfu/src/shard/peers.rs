@@ -11,6 +11,7 @@ use str0m::rtp::Ssrc;
 
 use super::batch::SendBatch;
 use super::fanout::{CopyId, Source, TrackId};
+use crate::engine::congestion::Downlink;
 use crate::engine::forward::DownTrack;
 use crate::transport::peer::Peer;
 use crate::transport::{Datagram, PeerEvent, PeerId, SubscriberTransport, TransportError};
@@ -31,6 +32,8 @@ pub(crate) struct Slot {
     pub(crate) published: HashMap<Mid, TrackId>,
     /// Copies we send, by section.
     pub(crate) copies: HashMap<Mid, CopyId>,
+    /// What its downlink takes.
+    pub(crate) downlink: Downlink,
     /// Numbering of sections that are free now: their stream goes on when they are used again.
     pub(crate) parked: HashMap<Mid, DownTrack>,
 }
@@ -58,6 +61,7 @@ impl Peers {
             sources: HashMap::new(),
             published: HashMap::new(),
             copies: HashMap::new(),
+            downlink: Downlink::default(),
             parked: HashMap::new(),
         };
         let index = self.free.pop().unwrap_or_else(|| {

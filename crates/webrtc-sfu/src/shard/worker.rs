@@ -230,6 +230,7 @@ impl Shard {
             PeerEvent::RawData { bytes } => {
                 self.on_data(&room, &owner, now, |room| room.raw_data_received(&owner, bytes));
             }
+            PeerEvent::DownlinkLoss { mid, loss } => self.on_downlink_loss(id, mid, loss, now.at),
             PeerEvent::ChannelReady => {
                 let peer = &mut slot.peer;
                 if peer.channels.flush(&mut peer.rtc) {

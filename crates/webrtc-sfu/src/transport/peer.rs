@@ -121,6 +121,11 @@ impl Peer {
                 // Data tracks are not announced to clients (protocol 17, no data track responses).
                 Some(Label::DataTrack) | None => {}
             },
+            Event::MediaEgressStats(stats) => {
+                if let Some(loss) = stats.loss {
+                    events.push(PeerEvent::DownlinkLoss { mid: stats.mid, loss });
+                }
+            }
             Event::Closed => events.push(PeerEvent::Closed),
             _ => {}
         }

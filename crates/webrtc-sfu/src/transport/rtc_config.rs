@@ -24,6 +24,8 @@ pub(crate) struct PeerSettings {
 const DATA_BUFFER_BYTES: usize = 1024 * 1024;
 /// The largest message clients may send on a data channel.
 const MAX_MESSAGE_BYTES: u32 = 65_535;
+/// How often receivers' loss is looked at.
+const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(2);
 /// Packets kept per video stream for retransmission: about a second of a 2.5 Mbit/s stream.
 const VIDEO_RESEND_PACKETS: usize = 300;
 
@@ -39,6 +41,7 @@ pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
         .set_sctp_max_buffered_amount(DATA_BUFFER_BYTES)
         .set_sctp_max_message_size(MAX_MESSAGE_BYTES)
         .set_send_buffer_video(VIDEO_RESEND_PACKETS)
+        .set_stats_interval(Some(LOSS_REPORT_INTERVAL))
         .set_pause_threshold(Duration::from_millis(1_500))
         .set_extension_map(extensions())
         .clear_codecs()

@@ -1,0 +1,83 @@
+//! Doors for the fuzzer (`fuzz/`) to parsers of the wire that are private otherwise. Compiled only for it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use livekit_protocol as proto;
+use prost::Message as _;
+
+use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::room::{Room, RoomPolicy};
+use crate::engine::{DataChannel, Moment};
+use crate::transport::sdp::{SectionText, read_sections, rewrite};
+
+/// Reads a description and rewrites it both ways.
+pub fn sdp(text: &str) {
+    let sections = read_sections(text);
+    let idle: HashMap<_, _> = sections.iter().map(|s| (s.mid.clone(), SectionText::Idle)).collect();
+    rewrite(text, &idle);
+    let send = SectionText::Send { stream_id: "PA_x|TR_x".into(), track_id: "TR_x".into() };
+    let all: HashMap<_, _> = sections.iter().map(|s| (s.mid.clone(), send.clone())).collect();
+    let written = rewrite(text, &all);
+    assert_eq!(read_sections(&written).len(), sections.len(), "no section appears or is lost");
+}
+
+/// Decodes a join request.
+pub fn join_request(text: &str) {
+    let _ = crate::api::join::decode_join_request(text);
+}
+
+/// Finds the user name of a STUN request.
+pub fn stun(datagram: &[u8]) {
+    let _ = crate::shard::demux::stun_ufrag(datagram);
+}
+
+/// Feeds bytes to a room as data packets and as signalling about tracks, subscriptions and metadata.
+pub fn room(bytes: &[u8]) {
+    use proto::signal_request::Message as Request;
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    let now = Moment { at: Instant::now(), unix_ms: 0 };
+    let policy = RoomPolicy {
+        empty_timeout: Duration::from_secs(1),
+        departure_timeout: Duration::from_secs(1),
+        max_participants: 0,
+        remote_unmute: false,
+        node_id: String::new(),
+        region: String::new(),
+    };
+    let mut room = Room::new("fuzz".into(), policy, now);
+    let Ok(alice) = room.join(joiner("alice"), now) else { return };
+    let Ok(_bob) = room.join(joiner("bob"), now) else { return };
+    let _ = room.data_received(&alice, DataChannel::Reliable, bytes);
+    if let Ok(request) = proto::SignalRequest::decode(bytes) {
+        match request.message {
+            Some(Request::AddTrack(request)) => room.add_track(&alice, request),
+            Some(Request::Subscription(update)) => room.update_subscription(&alice, &update),
+            Some(Request::TrackSetting(update)) => room.update_track_settings(&alice, &update),
+            Some(Request::SubscriptionPermission(rules)) => room.set_subscription_rules(&alice, rules),
+            Some(Request::UpdateMetadata(update)) => room.update_own_metadata(&alice, update),
+            _ => {}
+        }
+    }
+    while room.poll_output().is_some() {}
+}
+
+fn joiner(identity: &str) -> Joiner {
+    Joiner {
+        identity: identity.into(),
+        name: String::new(),
+        metadata: String::new(),
+        attributes: HashMap::new(),
+        kind: proto::participant_info::Kind::Standard,
+        permission: proto::ParticipantPermission {
+            can_subscribe: true,
+            can_publish: true,
+            can_publish_data: true,
+            can_update_metadata: true,
+            ..Default::default()
+        },
+        client: proto::ClientInfo::default(),
+        mode: ConnectionMode::Single,
+        auto_subscribe: true,
+    }
+}

@@ -1,0 +1,13 @@
+//! RTP payloads of every codec: keyframe detection and RED.
+#![no_main]
+
+use aura_media::{Codec, keyframe, red};
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
+    for codec in Codec::ALL {
+        keyframe::starts_keyframe(codec, payload);
+    }
+    if let Some((_, primary)) = red::primary(payload) {
+        assert!(primary.len() < payload.len());
+    }
+});
