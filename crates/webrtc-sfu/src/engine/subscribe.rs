@@ -108,8 +108,8 @@ impl Room {
             let Some(me) = self.participants.get_mut(sid) else { return };
             let setting = TrackSetting {
                 disabled: update.disabled,
-                quality: layer_of_quality(update.quality).unwrap_or(Layer::High),
-                height: update.height,
+                quality: wished_quality(update),
+                height: if update.height > 0 { update.height } else { update.width.saturating_mul(9) / 16 },
             };
             me.settings.insert(track.clone(), setting);
             self.prefer(sid, &track);
@@ -180,4 +180,12 @@ impl Room {
         let (subscriber, track) = (subscriber.clone(), track.clone());
         self.outputs.push_back(Output::Prefer { subscriber, track, layer });
     }
+}
+
+/// Clients that say how large the tile is leave `quality` at its default, which is the lowest: then it means nothing.
+fn wished_quality(update: &proto::UpdateTrackSettings) -> Layer {
+    if update.width > 0 || update.height > 0 {
+        return Layer::High;
+    }
+    layer_of_quality(update.quality).unwrap_or(Layer::High)
 }

@@ -316,7 +316,9 @@ fn the_tile_decides_the_layer_and_hiding_it_pauses() {
         height,
         ..Default::default()
     };
-    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::High, 200));
+    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Low, 664));
+    assert_eq!(stage.preferred(&bob, &track), Some(Layer::High), "with a size, quality is a default");
+    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Low, 200));
     assert_eq!(stage.preferred(&bob, &track), Some(Layer::Low));
     stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Medium, 0));
     assert_eq!(stage.preferred(&bob, &track), Some(Layer::Medium));
