@@ -107,6 +107,16 @@ pub(crate) fn mid_of_track(sdp: &str, track_id: &str) -> Option<String> {
     })
 }
 
+/// Candidates on inactive sections, without the leading `a=`. The media stack reads those of active sections only, and
+/// in single mode a server's first answer may have no active section at all.
+pub(crate) fn overlooked_candidates(sdp: &str) -> impl Iterator<Item = &str> {
+    sections(sdp)
+        .into_iter()
+        .filter(|lines| lines.contains(&"a=inactive"))
+        .flatten()
+        .filter_map(|line| line.strip_prefix("a=").filter(|line| line.starts_with("candidate:")))
+}
+
 fn find<'a>(sdp: &'a str, mid: &str) -> Option<Vec<&'a str>> {
     sections(sdp).into_iter().find(|lines| attribute(lines, "a=mid:") == Some(mid))
 }
@@ -142,6 +152,12 @@ mod tests {
         assert_eq!(payload_type(OFFER, "0", "OPUS"), Some(111));
         assert_eq!(payload_type(OFFER, "0", "vp8"), None);
         assert_eq!(mid_of_track(OFFER, "TR_VCz").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn finds_candidates_that_would_be_overlooked() {
+        let sdp = "m=audio 9 X 111\r\na=inactive\r\na=candidate:1 udp\r\nm=video 9 X 96\r\na=sendonly\r\na=candidate:2 udp";
+        assert_eq!(overlooked_candidates(sdp).collect::<Vec<_>>(), ["candidate:1 udp"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
 use super::keyframe::{KeyframeRequests, is_request};
-use crate::engine::sdp::AUDIO_LEVEL_URI;
+use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates};
 use crate::options::IceTransport;
 use crate::task::Tasks;
 use crate::track::{LocalTrack, rtc_codec};
@@ -203,13 +203,16 @@ impl Peer {
         let offer = self.connection.create_offer(Some(RTCOfferOptions { ice_restart })).await?;
         let sdp = offer.sdp.clone();
         self.connection.set_local_description(offer).await?;
+        tracing::trace!(%sdp, "our offer");
         self.local = Some(sdp.clone());
         Ok(sdp)
     }
 
     /// Applies the answer to our offer.
     pub(crate) async fn accept_answer(&mut self, sdp: String) -> Result<()> {
+        tracing::trace!(%sdp, "their answer");
         self.remote = Some(sdp.clone());
+        self.early.extend(overlooked_candidates(&sdp).map(candidate));
         self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         self.flush_candidates().await;
         Ok(())
@@ -217,10 +220,13 @@ impl Peer {
 
     /// Applies an offer and makes and applies the answer.
     pub(crate) async fn answer(&mut self, sdp: String) -> Result<String> {
+        tracing::trace!(%sdp, "their offer");
         self.remote = Some(sdp.clone());
+        self.early.extend(overlooked_candidates(&sdp).map(candidate));
         self.connection.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
         let answer = self.connection.create_answer(None).await?;
         let sdp = answer.sdp.clone();
+        tracing::trace!(%sdp, "our answer");
         self.connection.set_local_description(answer).await?;
         self.local = Some(sdp.clone());
         self.flush_candidates().await;
@@ -356,6 +362,10 @@ impl Peer {
 /// The codec of the media that arrives under `ssrc`.
 pub(crate) async fn codec_of(track: &Arc<dyn TrackRemote>, ssrc: u32) -> Option<Codec> {
     Codec::parse(&track.codec(ssrc).await?.mime_type)
+}
+
+fn candidate(line: &str) -> RTCIceCandidateInit {
+    RTCIceCandidateInit { candidate: line.to_owned(), ..RTCIceCandidateInit::default() }
 }
 
 fn rtc_kind(kind: MediaKind) -> RtpCodecKind {
