@@ -21,7 +21,18 @@ pub(crate) struct Path {
 pub(crate) struct Demux {
     by_path: HashMap<Path, PeerId>,
     by_ufrag: HashMap<String, PeerId>,
+    /// What each connection is known by, so that forgetting one does not walk the others.
+    names: HashMap<PeerId, Names>,
 }
+
+#[derive(Debug, Default)]
+struct Names {
+    paths: Vec<Path>,
+    ufrags: Vec<String>,
+}
+
+/// Paths kept per connection: a client that roams further loses its oldest.
+const MAX_PATHS: usize = 16;
 
 impl Demux {
     pub(crate) fn by_path(&self, path: Path) -> Option<PeerId> {
@@ -34,21 +45,34 @@ impl Demux {
     }
 
     pub(crate) fn learn_path(&mut self, path: Path, peer: PeerId) {
-        self.by_path.insert(path, peer);
-    }
-
-    pub(crate) fn add_ufrag(&mut self, ufrag: String, peer: PeerId) {
-        self.by_ufrag.insert(ufrag, peer);
-    }
-
-    pub(crate) fn forget(&mut self, peer: PeerId) -> Vec<String> {
-        self.by_path.retain(|_, owner| *owner != peer);
-        let names: Vec<_> =
-            self.by_ufrag.iter().filter(|(_, owner)| **owner == peer).map(|(name, _)| name.clone()).collect();
-        for name in &names {
-            self.by_ufrag.remove(name);
+        if let Some(before) = self.by_path.insert(path, peer)
+            && let Some(names) = self.names.get_mut(&before)
+        {
+            names.paths.retain(|known| *known != path);
         }
-        names
+        let names = self.names.entry(peer).or_default();
+        names.paths.push(path);
+        if names.paths.len() > MAX_PATHS {
+            self.by_path.remove(&names.paths.remove(0));
+        }
+    }
+
+    pub(crate) fn add_ufrag(&mut self, ufrag: &str, peer: PeerId) {
+        if self.by_ufrag.insert(ufrag.to_owned(), peer) != Some(peer) {
+            self.names.entry(peer).or_default().ufrags.push(ufrag.to_owned());
+        }
+    }
+
+    /// Forgets a connection; returns the user names it had.
+    pub(crate) fn forget(&mut self, peer: PeerId) -> Vec<String> {
+        let Some(names) = self.names.remove(&peer) else { return Vec::new() };
+        for path in names.paths {
+            self.by_path.remove(&path);
+        }
+        for ufrag in &names.ufrags {
+            self.by_ufrag.remove(ufrag);
+        }
+        names.ufrags
     }
 }
 
@@ -61,4 +85,36 @@ pub(crate) fn stun_ufrag(bytes: &[u8]) -> Option<String> {
     let message = StunMessage::parse(bytes).ok()?;
     let (ours, _theirs) = message.is_binding_request().then(|| message.split_username()).flatten()?;
     Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(port: u16) -> Path {
+        Path { address: SocketAddr::from(([192, 0, 2, 1], port)), tcp: false }
+    }
+
+    #[test]
+    fn a_forgotten_connection_leaves_nothing_and_takes_nothing_from_others() {
+        let mut demux = Demux::default();
+        let (old, new) = (PeerId(1), PeerId(2));
+        demux.add_ufrag("old", old);
+        demux.learn_path(path(1), old);
+        demux.learn_path(path(1), new);
+        assert_eq!(demux.forget(old), ["old"]);
+        assert_eq!(demux.by_path(path(1)), Some(new), "the address had moved on");
+        demux.forget(new);
+        assert!(demux.by_path.is_empty() && demux.by_ufrag.is_empty() && demux.names.is_empty());
+    }
+
+    #[test]
+    fn a_roaming_client_keeps_its_latest_addresses() {
+        let mut demux = Demux::default();
+        for port in 0..100 {
+            demux.learn_path(path(port), PeerId(1));
+        }
+        assert_eq!(demux.by_path.len(), MAX_PATHS);
+        assert_eq!(demux.by_path(path(99)), Some(PeerId(1)));
+    }
 }

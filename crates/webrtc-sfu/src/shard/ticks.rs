@@ -47,6 +47,9 @@ fn due(at: &mut Instant, now: Instant, every: Duration) -> bool {
 
 impl Shard {
     pub(crate) fn run_duties(&mut self, now: Moment) {
+        if now.at < self.duties.next() {
+            return;
+        }
         if due(&mut self.duties.layers, now.at, Duration::from_millis(250)) {
             self.review_layers(now.at);
         }

@@ -319,7 +319,7 @@ impl Shard {
         let in_sdp =
             announced.and_then(|sdp| sdp.lines().find_map(|line| line.trim().strip_prefix("a=ice-ufrag:")));
         for ufrag in [Some(current.as_str()), in_sdp].into_iter().flatten() {
-            self.demux.add_ufrag(ufrag.to_owned(), id);
+            self.demux.add_ufrag(ufrag, id);
             self.ufrags.write().unwrap_or_else(PoisonError::into_inner).insert(ufrag.to_owned(), self.id);
         }
     }
