@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use auralink_tests::{Browser, Outcome, Person, Stack, Window, entries, fixture, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// After a neighbour's return, somebody new must be able to join within this.
 const JOIN_LIMIT: Duration = Duration::from_secs(5);
@@ -54,22 +56,26 @@ impl Call {
         Ok(())
     }
 
-    /// Somebody without history signs up, is invited and gets into the call, all within the limit.
+    /// Somebody without history signs up, is invited and is in the call, all within the limit; then media comes too.
     async fn newcomer_joins(&self) -> anyhow::Result<()> {
         let window = self.browser.protocol_page("newcomer").await?;
-        let join = wait::until("a newcomer may join", JOIN_LIMIT, || async {
-            let join = async {
-                let person = self.stack.api().sign_up("Newcomer").await?;
-                self.owner.invite(&self.room, &person).await?;
-                person.join(&self.room).await
-            };
-            join.await.map_err(|error: anyhow::Error| format!("{error:#}"))
-        })
-        .await;
-        let argument = json!({ "url": join["url"], "token": join["token"], "publish": false });
-        window.client("join", argument).await?;
+        let joined = timeout(JOIN_LIMIT, async {
+            let join = wait::until("a newcomer may join", JOIN_LIMIT, || async {
+                self.admit_newcomer().await.map_err(|error| format!("{error:#}"))
+            })
+            .await;
+            let argument = json!({ "url": join["url"], "token": join["token"], "publish": false });
+            window.client("join", argument).await
+        });
+        joined.await.map_err(|_| anyhow!("no newcomer got into the call within {JOIN_LIMIT:?}"))??;
         window.sees_and_hears(2).await;
-        Ok(())
+        window.client("leave", Value::Null).await.map(drop)
+    }
+
+    async fn admit_newcomer(&self) -> anyhow::Result<Value> {
+        let person = self.stack.api().sign_up("Newcomer").await?;
+        self.owner.invite(&self.room, &person).await?;
+        person.join(&self.room).await
     }
 }
 
@@ -190,7 +196,7 @@ async fn the_sfu_dies_and_browsers_are_back_in_the_call() -> Outcome {
             call.bob.sees_and_hears(1),
         )
     };
-    let in_time = tokio::time::timeout(REJOIN_LIMIT, back).await;
+    let in_time = timeout(REJOIN_LIMIT, back).await;
     assert!(in_time.is_ok(), "not back in the call within {REJOIN_LIMIT:?}");
     for window in [&call.alice, &call.bob] {
         window.until("no ghosts", "() => client.people()", |people| entries(people).count() == 1).await;

@@ -1,0 +1,162 @@
+//! `auralink up`: from nothing to a working stack, through a crash of one service, to an orderly end.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use aura_local::{Launch, find_program, free_ports};
+use auralink_tests::rest::Api;
+use auralink_tests::{Outcome, fixture, wait};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+const START: Duration = Duration::from_secs(90);
+const STOP: Duration = Duration::from_secs(40);
+
+struct Up {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    said: Vec<String>,
+    url: String,
+}
+
+impl Up {
+    fn start(data: &Path, ports: u16) -> anyhow::Result<Self> {
+        let options = [
+            "--http-port",
+            "--sfu-port",
+            "--ice-tcp-port",
+            "--sfu-grpc-port",
+            "--dashboard-grpc-port",
+            "--sfu-admin-port",
+            "--dashboard-admin-port",
+            "--ice-udp-port",
+        ];
+        let numbers = (ports..).map(|port| port.to_string());
+        let args =
+            options.into_iter().map(str::to_owned).zip(numbers).flat_map(|(option, port)| [option, port]);
+        let launch = Launch::new("auralink", fixture::binary("auralink")?)
+            .args(["up".to_owned(), "--data-dir".to_owned(), data.display().to_string()])
+            .args(args);
+        let mut command = launch.command();
+        for name in ["DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LIVEKIT_KEYS"] {
+            command.env_remove(name);
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let output = child.stdout.take().context("the output is piped")?;
+        let lines = BufReader::new(output).lines();
+        Ok(Self { child, lines, said: Vec::new(), url: format!("http://127.0.0.1:{ports}") })
+    }
+
+    /// Reads on until a line holds `text`, and answers that line.
+    async fn says(&mut self, text: &str) -> String {
+        let found = timeout(START, async {
+            while let Ok(Some(line)) = self.lines.next_line().await {
+                self.said.push(line.clone());
+                if line.contains(text) {
+                    return Some(line);
+                }
+            }
+            None
+        })
+        .await;
+        match found {
+            Ok(Some(line)) => line,
+            _ => panic!("never said {text:?}:\n{}", self.said.join("\n")),
+        }
+    }
+
+    async fn stop(mut self) -> anyhow::Result<(std::process::ExitStatus, String)> {
+        let id = self.child.id().context("it still runs")?;
+        Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        let reading = async {
+            while let Ok(Some(line)) = self.lines.next_line().await {
+                self.said.push(line)
+            }
+        };
+        timeout(STOP, reading).await.context("it does not stop")?;
+        Ok((self.child.wait().await?, self.said.join("\n")))
+    }
+}
+
+async fn log_in(url: &str, email: &str, password: &str) -> anyhow::Result<StatusCode> {
+    let body = json!({ "email": email, "password": password });
+    Ok(Api::new(url).send(Method::POST, "/auth/login", None, Some(&body)).await?.0)
+}
+
+/// SIGKILL for the child of `parent` that runs `executable`.
+async fn kill_child(parent: u32, executable: &Path) -> anyhow::Result<()> {
+    // A child belongs to the thread that started it.
+    for task in std::fs::read_dir(format!("/proc/{parent}/task"))? {
+        let children = std::fs::read_to_string(task?.path().join("children"))?;
+        for pid in children.split_whitespace() {
+            if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == executable) {
+                Command::new("kill").args(["-KILL", pid]).status().await?;
+                return Ok(());
+            }
+        }
+    }
+    anyhow::bail!("{parent} has no child that runs {}", executable.display())
+}
+
+/// Processes whose arguments name the stack's folder or ports.
+async fn left_over(pattern: &str) -> anyhow::Result<String> {
+    let pgrep = find_program("pgrep").context("pgrep is part of procps")?;
+    let output = Command::new(pgrep).args(["-af", pattern]).output().await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn up_serves_survives_a_crash_and_stops() -> Outcome {
+    use std::os::unix::fs::PermissionsExt;
+    let _turn = fixture::turn().await;
+    let folder = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .prefix("aura-up-")
+        .tempdir()?;
+    let ports = free_ports(12);
+
+    let mut up = Up::start(folder.path(), ports)?;
+    up.says("AuraLink is ready").await;
+    let account = up.says("account:").await;
+    let mut words = account.split_whitespace().skip_while(|word| *word != "account:").skip(1);
+    let email = words.next().context("the account line names an address")?.to_owned();
+    let password = words.nth(1).context("the account line names a password")?.to_owned();
+    assert_eq!(log_in(&up.url, &email, &password).await?, StatusCode::OK);
+    assert_eq!(log_in(&up.url, &email, "something else").await?, StatusCode::UNAUTHORIZED);
+    let page = reqwest::get(&up.url).await?;
+    assert!(page.status().is_success() && page.text().await?.contains("<!doctype html>"), "no web app");
+
+    let mut second = Up::start(folder.path(), free_ports(12))?;
+    let refused = timeout(START, second.child.wait()).await??;
+    assert!(!refused.success(), "two stacks in one folder");
+
+    kill_child(up.child.id().context("it runs")?, &fixture::binary("dashboard")?).await?;
+    up.says("dashboard ended").await;
+    wait::until("the dashboard is back", START, || async {
+        match log_in(&up.url, &email, &password).await {
+            Ok(StatusCode::OK) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+
+    let url = up.url.clone();
+    let (status, said) = up.stop().await?;
+    assert!(status.success(), "{status}:\n{said}");
+    assert!(!said.contains("is killed"), "a service did not stop by itself:\n{said}");
+    assert_eq!(left_over(&folder.path().display().to_string()).await?, "");
+    assert!(reqwest::get(&url).await.is_err(), "something still answers");
+
+    let mut again = Up::start(folder.path(), ports)?;
+    again.says("AuraLink is ready").await;
+    let account = again.says("account:").await;
+    assert!(account.contains(&password), "the accounts changed: {account}");
+    assert_eq!(log_in(&url, &email, &password).await?, StatusCode::OK);
+    again.stop().await?;
+    Ok(())
+}
