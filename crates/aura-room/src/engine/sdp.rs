@@ -107,14 +107,16 @@ pub(crate) fn mid_of_track(sdp: &str, track_id: &str) -> Option<String> {
     })
 }
 
-/// Candidates on inactive sections, without the leading `a=`. The media stack reads those of active sections only, and
-/// in single mode a server's first answer may have no active section at all.
+/// Candidates the media stack does not act on when it reads them in a description, without the leading `a=`: those on
+/// inactive sections, which is where a server's first answer in single mode has them, and those to dial over TCP.
 pub(crate) fn overlooked_candidates(sdp: &str) -> impl Iterator<Item = &str> {
-    sections(sdp)
-        .into_iter()
-        .filter(|lines| lines.contains(&"a=inactive"))
-        .flatten()
-        .filter_map(|line| line.strip_prefix("a=").filter(|line| line.starts_with("candidate:")))
+    sections(sdp).into_iter().flat_map(|lines| {
+        let inactive = lines.contains(&"a=inactive");
+        lines
+            .into_iter()
+            .filter_map(|line| line.strip_prefix("a=").filter(|line| line.starts_with("candidate:")))
+            .filter(move |line| inactive || line.contains(" tcptype passive"))
+    })
 }
 
 fn find<'a>(sdp: &'a str, mid: &str) -> Option<Vec<&'a str>> {
@@ -156,8 +158,11 @@ mod tests {
 
     #[test]
     fn finds_candidates_that_would_be_overlooked() {
-        let sdp = "m=audio 9 X 111\r\na=inactive\r\na=candidate:1 udp\r\nm=video 9 X 96\r\na=sendonly\r\na=candidate:2 udp";
-        assert_eq!(overlooked_candidates(sdp).collect::<Vec<_>>(), ["candidate:1 udp"]);
+        let sdp = "m=audio 9 X 111\r\na=inactive\r\na=candidate:1 udp\r\nm=video 9 X 96\r\na=sendonly\r\na=candidate:2 udp\r\na=candidate:3 tcp tcptype passive";
+        assert_eq!(
+            overlooked_candidates(sdp).collect::<Vec<_>>(),
+            ["candidate:1 udp", "candidate:3 tcp tcptype passive"]
+        );
     }
 
     #[test]

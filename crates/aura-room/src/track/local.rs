@@ -263,12 +263,15 @@ impl LocalTrack {
     }
 }
 
-/// The codec as the media stack describes it. Its own table supplies format parameters and feedback.
+/// The codec as the media stack describes it, whose own table supplies feedback.
 pub(crate) fn rtc_codec(codec: Codec) -> RTCRtpCodec {
+    // Constrained baseline, which every receiver has; the stack would offer plain baseline first.
+    let h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
     RTCRtpCodec {
         mime_type: codec.mime().to_owned(),
         clock_rate: codec.clock_rate(),
         channels: if codec == Codec::Opus { 2 } else { 0 },
+        sdp_fmtp_line: if codec == Codec::H264 { h264.to_owned() } else { String::new() },
         ..RTCRtpCodec::default()
     }
 }

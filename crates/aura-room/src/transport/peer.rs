@@ -3,6 +3,7 @@
 //! Its events reach the session over a bounded queue, marked with the connection's generation so that those of a
 //! replaced connection are recognised. The connection's driver never waits for the session.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,8 @@ pub(crate) struct Peer {
     /// Candidates that came before the description they belong to.
     early: Vec<RTCIceCandidateInit>,
     described: bool,
+    /// Candidates of descriptions that were added by hand.
+    noted: HashSet<String>,
     /// Senders whose track was taken away; the next track of that kind takes the section over.
     free_senders: Vec<RtpCodecKind>,
     /// Last description of each side, for `sync_state`.
@@ -188,6 +191,7 @@ impl Peer {
             state: RTCPeerConnectionState::New,
             early: Vec::new(),
             described: false,
+            noted: HashSet::new(),
             free_senders: Vec::new(),
             local: None,
             remote: None,
@@ -212,7 +216,7 @@ impl Peer {
     pub(crate) async fn accept_answer(&mut self, sdp: String) -> Result<()> {
         tracing::trace!(%sdp, "their answer");
         self.remote = Some(sdp.clone());
-        self.early.extend(overlooked_candidates(&sdp).map(candidate));
+        self.note_candidates(&sdp);
         self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         self.flush_candidates().await;
         Ok(())
@@ -222,7 +226,7 @@ impl Peer {
     pub(crate) async fn answer(&mut self, sdp: String) -> Result<String> {
         tracing::trace!(%sdp, "their offer");
         self.remote = Some(sdp.clone());
-        self.early.extend(overlooked_candidates(&sdp).map(candidate));
+        self.note_candidates(&sdp);
         self.connection.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
         let answer = self.connection.create_answer(None).await?;
         let sdp = answer.sdp.clone();
@@ -244,6 +248,16 @@ impl Peer {
             return;
         }
         self.apply_candidate(init).await;
+    }
+
+    /// Candidates of a description that need help; each once, because every description repeats them.
+    fn note_candidates(&mut self, sdp: &str) {
+        for line in overlooked_candidates(sdp) {
+            if self.noted.insert(line.to_owned()) {
+                let candidate = line.to_owned();
+                self.early.push(RTCIceCandidateInit { candidate, ..RTCIceCandidateInit::default() });
+            }
+        }
     }
 
     async fn flush_candidates(&mut self) {
@@ -362,10 +376,6 @@ impl Peer {
 /// The codec of the media that arrives under `ssrc`.
 pub(crate) async fn codec_of(track: &Arc<dyn TrackRemote>, ssrc: u32) -> Option<Codec> {
     Codec::parse(&track.codec(ssrc).await?.mime_type)
-}
-
-fn candidate(line: &str) -> RTCIceCandidateInit {
-    RTCIceCandidateInit { candidate: line.to_owned(), ..RTCIceCandidateInit::default() }
 }
 
 fn rtc_kind(kind: MediaKind) -> RtpCodecKind {
