@@ -2,7 +2,8 @@
 //!
 //! Uniqueness is the database's; this proposes names until one is free. Reserved names are never given out bare.
 
-const MAX_NAME: usize = 24;
+/// With the longest number behind it a name has 32 characters, as many as the column takes.
+const MAX_NAME: usize = 23;
 /// Names that would pass for the platform speaking.
 const RESERVED: [&str; 14] = [
     "admin",
@@ -52,7 +53,8 @@ pub(crate) fn base(display_name: &str) -> String {
 pub(crate) fn proposal(base: &str, attempt: u32, random: u32) -> String {
     match attempt {
         0 if !RESERVED.contains(&base) => format!("@{base}.aura"),
-        0..=3 => format!("@{base}-{}.aura", attempt + 2),
+        0 => format!("@{base}-2.aura"),
+        1..=3 => format!("@{base}-{}.aura", attempt + 1),
         4..=7 => format!("@{base}-{}.aura", 10 + random % 9_990),
         _ => format!("@{base}-{}.aura", 100_000 + random % 99_900_000),
     }
@@ -97,7 +99,7 @@ mod tests {
             ("  O'Brien, Pat! ", "obrien-pat"),
             ("李雷", "user"),
             ("R2-D2", "r2-d2"),
-            ("a very long display name that goes on", "a-very-long-display-name"),
+            ("a very long display name that goes on", "a-very-long-display-nam"),
         ] {
             assert_eq!(base(display), name, "{display}");
         }
@@ -107,15 +109,15 @@ mod tests {
     fn proposals_differ_and_fit_the_column() {
         let mut seen = std::collections::HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
-            let id = proposal("a-very-long-display-name", attempt, 3_999_999_999 - attempt);
+            let id = proposal("a-very-long-display-nam", attempt, 3_999_999_999 - attempt);
             assert!(
-                id.len() <= 33 + "@.aura".len() - 1 && id.starts_with('@') && id.ends_with(".aura"),
+                id.len() <= "@".len() + 32 + ".aura".len() && id.starts_with('@') && id.ends_with(".aura"),
                 "{id}"
             );
             assert!(seen.insert(id));
         }
         assert_eq!(proposal("alice", 0, 7), "@alice.aura");
-        assert_eq!(proposal("alice", 1, 7), "@alice-3.aura");
+        assert_eq!(proposal("alice", 1, 7), "@alice-2.aura");
     }
 
     #[test]

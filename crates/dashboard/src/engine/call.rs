@@ -206,7 +206,7 @@ impl Call {
             (Command::End, by) => {
                 match (self.status, by) {
                     (Status::Initiated | Status::Ringing, Party::Caller) => {
-                        self.end(Status::Missed, "cancelled", now)
+                        self.end(Status::Missed, "cancelled", now);
                     }
                     (Status::Initiated | Status::Ringing, Party::Callee) => {
                         self.end(Status::Missed, "cancelled_by_callee", now);
