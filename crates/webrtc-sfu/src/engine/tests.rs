@@ -1,6 +1,6 @@
 //! The room's rules, told as stories.
 //!
-//! Longer than other files: one story per rule, and they share the stage.
+//! Long because there is one story per rule, and they share the stage.
 #![expect(clippy::disallowed_methods, reason = "any instant will do")]
 
 use std::collections::{BTreeMap, HashMap};
