@@ -100,8 +100,7 @@ impl TokenBuckets {
         let burst = f64::from(quota.burst);
         if !self.buckets.contains_key(key) {
             self.make_room(now);
-            self.buckets
-                .insert(key.to_owned(), Bucket { tokens: burst, updated: now, full_at: now });
+            self.buckets.insert(key.to_owned(), Bucket { tokens: burst, updated: now, full_at: now });
         }
         let bucket = self.buckets.get_mut(key).expect("inserted above when it was missing");
         let elapsed = now.saturating_duration_since(bucket.updated).as_secs_f64();
@@ -112,9 +111,17 @@ impl TokenBuckets {
         if allowed {
             bucket.tokens -= 1.0;
         }
-        let seconds_until = |tokens: f64| (tokens / quota.refill_per_s).clamp(0.0, 86_400.0);
+        // Nothing divided by nothing is not a number: a quota of zero refills never.
+        let seconds_until = |tokens: f64| match tokens / quota.refill_per_s {
+            seconds if seconds.is_nan() => 86_400.0,
+            seconds => seconds.clamp(0.0, 86_400.0),
+        };
         bucket.full_at = now + Duration::from_secs_f64(seconds_until(burst - bucket.tokens));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ tokens ≤ burst: u32")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 ≤ tokens ≤ burst: u32"
+        )]
         let remaining = bucket.tokens as u32;
         Decision {
             allowed,
@@ -168,6 +175,13 @@ mod tests {
             buckets.take(&format!("k{i}"), Quota::per_minute(5), start + Duration::from_micros(i));
             assert!(buckets.len() <= 100);
         }
+    }
+
+    #[test]
+    fn a_quota_of_zero_allows_nothing() {
+        let now = SystemClock.monotonic();
+        let decision = TokenBuckets::new(10).take("a", Quota { burst: 0, refill_per_s: 0.0 }, now);
+        assert_eq!((decision.allowed, decision.remaining), (false, 0));
     }
 
     #[test]
