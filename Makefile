@@ -52,8 +52,13 @@ bench-sfu: ## Forwarded packets per CPU-second; writes target/bench/sfu.json
 	cargo build --release --bin webrtc-sfu
 	cargo run --release -p auralink-tests --bin bench-sfu
 
-fuzz: ## Property tests with many cases: make fuzz TARGET=rtp CASES=1000000
-	PROPTEST_CASES=$(or $(CASES),200000) cargo test --workspace --lib --tests $(TARGET)
+fuzz: ## Coverage-guided fuzzing for a minute: make fuzz TARGET=sdp (TIME=600 for ten)
+	@if [[ -z "$(TARGET)" ]]; then \
+		echo "choose one: make fuzz TARGET=...  ($$(basename -s .rs fuzz/fuzz_targets/*.rs | tr '\n' ' '))" >&2; exit 1; fi
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing; run: cargo install cargo-fuzz' >&2; exit 1; }
+	@# Sanitizers need nightly; without it the coverage guidance still works.
+	if cargo +nightly --version >/dev/null 2>&1; then cargo +nightly fuzz run $(TARGET) -- -max_total_time=$(or $(TIME),60); \
+	else cargo fuzz run --sanitizer none $(TARGET) -- -max_total_time=$(or $(TIME),60); fi
 
 images: ## Container images of the services, with docker or podman
 	deploy/images.sh
