@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod browser;
 pub mod fixture;
 pub mod interop;
+pub mod load;
 pub mod outcome;
 pub mod rest;
 pub mod sfu;

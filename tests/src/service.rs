@@ -35,6 +35,10 @@ impl Service {
         Ok(service)
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     pub(crate) fn is_alive(&mut self) -> bool {
         !self.process.has_ended()
     }

@@ -126,6 +126,11 @@ impl Sfu {
         token::sign(&self.key, &self.secret, "admin", video)
     }
 
+    /// Its process id, while it is ours and runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.own.as_ref()?.pid()
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.own.as_mut().is_none_or(Service::is_alive)

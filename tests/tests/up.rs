@@ -5,13 +5,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
-use aura_local::{Launch, find_program, free_ports};
+use aura_local::{Launch, Signal, free_ports, send_signal};
 use auralink_tests::rest::Api;
 use auralink_tests::{Outcome, fixture, wait};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
 const START: Duration = Duration::from_secs(90);
@@ -72,7 +72,7 @@ impl Up {
 
     async fn stop(mut self) -> anyhow::Result<(std::process::ExitStatus, String)> {
         let id = self.child.id().context("it still runs")?;
-        Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        send_signal(id, Signal::SIGTERM);
         let reading = async {
             while let Ok(Some(line)) = self.lines.next_line().await {
                 self.said.push(line)
@@ -89,13 +89,13 @@ async fn log_in(url: &str, email: &str, password: &str) -> anyhow::Result<Status
 }
 
 /// SIGKILL for the child of `parent` that runs `executable`.
-async fn kill_child(parent: u32, executable: &Path) -> anyhow::Result<()> {
+fn kill_child(parent: u32, executable: &Path) -> anyhow::Result<()> {
     // A child belongs to the thread that started it.
     for task in std::fs::read_dir(format!("/proc/{parent}/task"))? {
         let children = std::fs::read_to_string(task?.path().join("children"))?;
         for pid in children.split_whitespace() {
             if std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == executable) {
-                Command::new("kill").args(["-KILL", pid]).status().await?;
+                send_signal(pid.parse()?, Signal::SIGKILL);
                 return Ok(());
             }
         }
@@ -103,11 +103,13 @@ async fn kill_child(parent: u32, executable: &Path) -> anyhow::Result<()> {
     anyhow::bail!("{parent} has no child that runs {}", executable.display())
 }
 
-/// Processes whose arguments name the stack's folder or ports.
-async fn left_over(pattern: &str) -> anyhow::Result<String> {
-    let pgrep = find_program("pgrep").context("pgrep is part of procps")?;
-    let output = Command::new(pgrep).args(["-af", pattern]).output().await?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// The command lines of running processes that name `text`.
+fn left_over(text: &str) -> anyhow::Result<Vec<String>> {
+    let lines = std::fs::read_dir("/proc")?
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    Ok(lines.filter(|line| line.contains(text)).collect())
 }
 
 #[tokio::test]
@@ -135,7 +137,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     let refused = timeout(START, second.child.wait()).await??;
     assert!(!refused.success(), "two stacks in one folder");
 
-    kill_child(up.child.id().context("it runs")?, &fixture::binary("dashboard")?).await?;
+    kill_child(up.child.id().context("it runs")?, &fixture::binary("dashboard")?)?;
     up.says("dashboard ended").await;
     wait::until("the dashboard is back", START, || async {
         match log_in(&up.url, &email, &password).await {
@@ -149,7 +151,14 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     let (status, said) = up.stop().await?;
     assert!(status.success(), "{status}:\n{said}");
     assert!(!said.contains("is killed"), "a service did not stop by itself:\n{said}");
-    assert_eq!(left_over(&folder.path().display().to_string()).await?, "");
+    let folder_name = folder.path().display().to_string();
+    wait::until("nothing is left over", STOP, || async {
+        match left_over(&folder_name) {
+            Ok(processes) if processes.is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     assert!(reqwest::get(&url).await.is_err(), "something still answers");
 
     let mut again = Up::start(folder.path(), ports)?;

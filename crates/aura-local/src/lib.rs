@@ -17,6 +17,6 @@ pub use error::LocalError;
 pub use nix::sys::signal::Signal;
 pub use port::{free_port, free_ports};
 pub use postgres::{Postgres, PostgresOptions};
-pub use process::{Launch, Process, tail};
+pub use process::{Launch, Process, send_signal, tail};
 pub use redis::{Redis, RedisOptions};
 pub use tool::find_program;

@@ -171,9 +171,8 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended by itself meanwhile; then there is nothing to signal.
-            let _ = kill(Pid::from_raw(pid), signal);
+        if let Some(id) = self.child.id() {
+            send_signal(id, signal);
         }
     }
 }
@@ -183,6 +182,13 @@ impl Drop for Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal(self.drop_signal);
         }
+    }
+}
+
+/// Sends a signal; a process that has ended meanwhile needs none.
+pub fn send_signal(id: u32, signal: Signal) {
+    if let Ok(id) = i32::try_from(id) {
+        let _ = kill(Pid::from_raw(id), signal);
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) fn services(
         ("LIVEKIT_KEYS", secrets.livekit_keys()),
         ("AURALINK_SERVICE_SECRET", secrets.service_secret.clone()),
     ];
+    // A stack for this machine alone opens no port to others.
+    let media_bind = if options.node_ips.is_empty() { options.listen } else { Ipv4Addr::UNSPECIFIED.into() };
     let media_ips: Vec<String> = options.media_ips().iter().map(IpAddr::to_string).collect();
 
     let mut dashboard = shared.to_vec();
@@ -54,6 +56,7 @@ pub(crate) fn services(
         ("AURA_SFU__ADMIN_ADDR", inside(options.sfu_admin_port)),
         ("AURA_SFU__RTC__UDP_PORT", options.ice_udp_port.to_string()),
         ("AURA_SFU__RTC__TCP_PORT", options.ice_tcp_port.to_string()),
+        ("AURA_SFU__RTC__BIND_IP", media_bind.to_string()),
         ("AURA_SFU__RTC__NODE_IPS", media_ips.join(",")),
         ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
     ]);

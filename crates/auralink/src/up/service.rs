@@ -7,10 +7,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use aura_local::Launch;
+use aura_local::{Launch, Signal, send_signal};
 use aura_types::SharedClock;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use reqwest::Client;
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -112,9 +110,8 @@ impl Service {
 
     /// SIGTERM and time to drain; SIGKILL when that has passed or the user asks again.
     async fn end(&mut self, child: &mut Child) {
-        if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended by itself meanwhile; then there is nothing to signal.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        if let Some(id) = child.id() {
+            send_signal(id, Signal::SIGTERM);
         }
         tokio::select! {
             outcome = timeout(GRACE, child.wait()) => if outcome.is_ok() { return },
