@@ -7,7 +7,7 @@ use aura_types::{Clock, SystemClock};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message as Response;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 use serde_json::{Value, json};
 
 use super::meter::Meter;
@@ -40,19 +40,22 @@ struct Client {
     role: Role,
     /// None when connected to another client of ours, without a server.
     line: Option<Line>,
-    peer: Peer,
+    /// The connection it publishes on and the one it receives on, as far as there are any.
+    peers: [Option<Peer>; 2],
     source: Option<Source>,
     gone: Option<String>,
 }
 
 const TRACK: &str = "load-track";
+const PUBLISHER: usize = 0;
+const SUBSCRIBER: usize = 1;
 const WAKE: Token = Token(usize::MAX);
 
 pub(super) struct Swarm {
     poll: Poll,
     events: Events,
     signalling: Signalling,
-    /// By token; a client that left is none.
+    /// By number; a client that left is none. Its connections' tokens are twice that, and one more.
     clients: Vec<Option<Client>>,
     pub(super) meter: Meter,
     buffer: Vec<u8>,
@@ -85,26 +88,26 @@ impl Swarm {
             target.url
         );
         let line = Some(self.signalling.dial(id, url));
-        let peer = Peer::new(self.poll.registry(), Token(id), now())?;
-        self.clients.push(Some(Client { role, line, peer, source: None, gone: None }));
+        self.clients.push(Some(Client { role, line, peers: [None, None], source: None, gone: None }));
         Ok(id)
     }
 
     /// A publisher and a subscriber of our own without a server between them: what the generator itself costs.
     pub(super) fn pair(&mut self, media: Media) -> anyhow::Result<[usize; 2]> {
         let ids = [self.clients.len(), self.clients.len() + 1];
-        let mut sender = Peer::new(self.poll.registry(), Token(ids[0]), now())?;
-        let mut receiver = Peer::new(self.poll.registry(), Token(ids[1]), now())?;
+        let mut sender = Peer::new(self.poll.registry(), token_of(ids[0], PUBLISHER), now())?;
+        let mut receiver = Peer::new(self.poll.registry(), token_of(ids[1], SUBSCRIBER), now())?;
         let offer = sender.offer(media.kind(), TRACK)?;
         sender.accept_answer(&receiver.accept_offer(&offer)?)?;
-        for (peer, role) in [(sender, Role::Publisher(media)), (receiver, Role::Subscriber)] {
-            self.clients.push(Some(Client { role, line: None, peer, source: None, gone: None }));
-        }
+        let (role, peers) = (Role::Publisher(media), [Some(sender), None]);
+        self.clients.push(Some(Client { role, line: None, peers, source: None, gone: None }));
+        let (role, peers) = (Role::Subscriber, [None, Some(receiver)]);
+        self.clients.push(Some(Client { role, line: None, peers, source: None, gone: None }));
         Ok(ids)
     }
 
     pub(super) fn is_ready(&self, id: usize) -> bool {
-        self.client(id).is_some_and(|client| client.peer.connected)
+        self.clients.get(id).and_then(Option::as_ref).is_some_and(Client::is_ready)
     }
 
     pub(super) fn start(&mut self, id: usize) {
@@ -149,18 +152,16 @@ impl Swarm {
         Ok(())
     }
 
-    fn client(&self, id: usize) -> Option<&Client> {
-        self.clients.get(id)?.as_ref()
-    }
-
     /// Waits for whatever comes first, and deals with everything that has come.
     fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
         let wake_at = self
             .clients
             .iter()
             .flatten()
-            .flat_map(|client| [Some(client.peer.deadline), client.source.as_ref().map(Source::next_at)])
-            .flatten()
+            .flat_map(|client| {
+                let peers = client.peers.iter().flatten().map(|peer| peer.deadline);
+                peers.chain(client.source.as_ref().map(Source::next_at))
+            })
             .fold(until, Instant::min);
         self.poll.poll(&mut self.events, Some(wake_at.saturating_duration_since(now()))).or_else(
             |error| if error.kind() == std::io::ErrorKind::Interrupted { Ok(()) } else { Err(error) },
@@ -168,8 +169,10 @@ impl Swarm {
 
         let (meter, buffer) = (&mut self.meter, &mut self.buffer);
         for event in &self.events {
-            let Some(Some(client)) = self.clients.get_mut(event.token().0) else { continue };
-            let news = client.peer.read(buffer, now, &mut |payload, at| meter.received(payload, at));
+            let Token(token) = event.token();
+            let Some(Some(client)) = self.clients.get_mut(token / 2) else { continue };
+            let Some(peer) = &mut client.peers[token % 2] else { continue };
+            let news = peer.read(buffer, now, &mut |payload, at| meter.received(payload, at));
             if let Some(source) = &mut client.source {
                 source.keyframe_wanted |= news.keyframe_wanted;
             }
@@ -178,25 +181,27 @@ impl Swarm {
         let meter = &mut self.meter;
         for (id, client) in self.clients.iter_mut().enumerate() {
             let Some(client) = client else { continue };
-            if let Some(source) = &mut client.source {
+            if let (Some(source), Some(peer)) = (&mut client.source, &mut client.peers[PUBLISHER]) {
                 let at = now();
-                let written = source.write(&mut client.peer, at, meter.mark(at));
+                let written = source.write(peer, at, meter.mark(at));
                 if written > 0 {
                     meter.sent(written);
-                    client.peer.deadline = at;
+                    peer.deadline = at;
                 }
             }
-            if client.peer.deadline <= now() {
-                let news = client.peer.tick(now(), &mut |payload, at| meter.received(payload, at));
-                if let Some(source) = &mut client.source {
-                    source.keyframe_wanted |= news.keyframe_wanted;
+            for peer in client.peers.iter_mut().flatten() {
+                if peer.deadline <= now() {
+                    let news = peer.tick(now(), &mut |payload, at| meter.received(payload, at));
+                    if let Some(source) = &mut client.source {
+                        source.keyframe_wanted |= news.keyframe_wanted;
+                    }
+                }
+                if peer.failed {
+                    bail!("a connection of client {id} failed");
                 }
             }
             if let Some(why) = &client.gone {
                 bail!("client {id} was thrown out: {why}");
-            }
-            if client.peer.failed {
-                bail!("the connection of client {id} failed");
             }
         }
         Ok(())
@@ -206,7 +211,9 @@ impl Swarm {
         for (id, heard) in self.signalling.heard() {
             let Some(Some(client)) = self.clients.get_mut(id) else { continue };
             match heard {
-                Ok(message) => client.hear(message).with_context(|| format!("client {id}"))?,
+                Ok(message) => {
+                    client.hear(id, message, self.poll.registry()).with_context(|| format!("client {id}"))?;
+                }
                 Err(why) => client.gone = Some(why),
             }
         }
@@ -215,27 +222,48 @@ impl Swarm {
 }
 
 impl Client {
-    fn hear(&mut self, message: Response) -> anyhow::Result<()> {
+    fn is_ready(&self) -> bool {
+        let peer = match self.role {
+            Role::Publisher(_) => &self.peers[PUBLISHER],
+            Role::Subscriber => &self.peers[SUBSCRIBER],
+        };
+        peer.as_ref().is_some_and(|peer| peer.connected)
+    }
+
+    fn hear(&mut self, id: usize, message: Response, registry: &Registry) -> anyhow::Result<()> {
         match message {
             Response::Join(_) => {
                 if let Role::Publisher(media) = self.role {
-                    self.publish(media)?;
+                    let mut peer = Peer::new(registry, token_of(id, PUBLISHER), now())?;
+                    self.publish(media, &mut peer)?;
+                    self.peers[PUBLISHER] = Some(peer);
                 }
             }
             Response::Offer(offer) => {
-                let sdp = self.peer.accept_offer(&offer.sdp)?;
-                let answer = description("answer", sdp, offer.id);
-                self.say(Request::Answer(answer));
-                self.peer.deadline = now();
+                // Some servers offer to receivers only, others to everybody.
+                let peer = match &mut self.peers[SUBSCRIBER] {
+                    Some(peer) => peer,
+                    none => none.insert(Peer::new(registry, token_of(id, SUBSCRIBER), now())?),
+                };
+                let sdp = peer.accept_offer(&offer.sdp)?;
+                peer.deadline = now();
+                self.say(Request::Answer(description("answer", sdp, offer.id)));
             }
             Response::Answer(answer) => {
-                self.peer.accept_answer(&answer.sdp)?;
-                self.peer.deadline = now();
+                let peer = self.peers[PUBLISHER].as_mut().context("an answer to no offer")?;
+                peer.accept_answer(&answer.sdp)?;
+                peer.deadline = now();
             }
             Response::Trickle(trickle) => {
                 let candidate: Value = serde_json::from_str(&trickle.candidate_init)?;
-                self.peer.add_candidate(candidate["candidate"].as_str().unwrap_or_default());
-                self.peer.deadline = now();
+                let side = match trickle.target() {
+                    proto::SignalTarget::Publisher => PUBLISHER,
+                    proto::SignalTarget::Subscriber => SUBSCRIBER,
+                };
+                if let Some(peer) = &mut self.peers[side] {
+                    peer.add_candidate(candidate["candidate"].as_str().unwrap_or_default());
+                    peer.deadline = now();
+                }
             }
             Response::Leave(leave) => self.gone = Some(format!("{:?}", leave.reason())),
             _ => {}
@@ -243,7 +271,7 @@ impl Client {
         Ok(())
     }
 
-    fn publish(&mut self, media: Media) -> anyhow::Result<()> {
+    fn publish(&self, media: Media, peer: &mut Peer) -> anyhow::Result<()> {
         let (kind, source) = match media {
             Media::Audio => (proto::TrackType::Audio, proto::TrackSource::Microphone),
             Media::Video { .. } => (proto::TrackType::Video, proto::TrackSource::Camera),
@@ -266,7 +294,7 @@ impl Client {
             disable_red: true,
             ..Default::default()
         }));
-        let offer = self.peer.offer(media.kind(), TRACK)?;
+        let offer = peer.offer(media.kind(), TRACK)?;
         self.say(Request::Offer(description("offer", offer, 1)));
         Ok(())
     }
@@ -280,6 +308,10 @@ impl Client {
 
 fn description(kind: &str, sdp: String, id: u32) -> proto::SessionDescription {
     proto::SessionDescription { r#type: kind.to_owned(), sdp, id, ..Default::default() }
+}
+
+fn token_of(client: usize, side: usize) -> Token {
+    Token(client * 2 + side)
 }
 
 fn now() -> Instant {
