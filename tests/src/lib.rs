@@ -9,6 +9,7 @@ pub mod browser;
 pub mod fixture;
 pub mod interop;
 pub mod load;
+pub mod openapi;
 pub mod outcome;
 pub mod rest;
 pub mod sfu;
