@@ -10,6 +10,7 @@ mod files;
 mod invites;
 mod list;
 mod messages;
+mod object;
 mod participants;
 mod problem;
 mod rooms;

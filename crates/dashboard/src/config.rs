@@ -25,6 +25,7 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub public_url: String,
+    pub housekeeping_s: u32,
     #[serde(default)]
     pub log: LogConfig,
     #[serde(default)]
@@ -132,8 +133,12 @@ impl ServiceConfig for Config {
         if !(1..=120).contains(&self.calls.ring_timeout_s) {
             faults.add("calls.ring_timeout_s", "must be 1 to 120");
         }
-        if self.calls.reconcile_s == 0 {
-            faults.add("calls.reconcile_s", "must not be 0");
+        for (key, count) in
+            [("calls.reconcile_s", self.calls.reconcile_s), ("housekeeping_s", self.housekeeping_s)]
+        {
+            if count == 0 {
+                faults.add(key, "must not be 0");
+            }
         }
         if !(30..=86_400).contains(&self.tokens.access_s) {
             faults.add("tokens.access_s", "must be 30 to 86400");

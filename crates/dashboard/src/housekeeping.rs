@@ -6,20 +6,19 @@ use aura_service::error::Result;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(3600);
 /// After a start, so that it does not compete with what people wait for.
 const FIRST: Duration = Duration::from_secs(60);
 const KEEP_DAYS: i64 = 7;
 
 /// Runs until `stop`.
-pub(crate) async fn run(app: App, stop: CancellationToken) {
-    let mut pause = FIRST;
+pub(crate) async fn run(app: App, every: Duration, stop: CancellationToken) {
+    let mut pause = every.min(FIRST);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = EVERY;
+        pause = every;
         if let Err(error) = clean(&app).await {
             tracing::warn!(%error, "housekeeping will be tried again");
         }

@@ -183,7 +183,8 @@ fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &L
     let (audience, watch) = bus::room_watch(app.clone());
     lifecycle.spawn("room-watch", watch.run(soft.clone()));
     lifecycle.spawn("bus", bus::consume(app.clone(), subscriber, audience, soft.clone()));
-    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), soft.clone()));
+    let every = Duration::from_secs(u64::from(config.housekeeping_s));
+    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), every, soft.clone()));
     let db = app.db.clone();
     lifecycle.spawn("pool-metrics", async move {
         let mut tick = tokio::time::interval(POOL_METRICS);

@@ -3,6 +3,7 @@
 //! Browsers keep the refresh token in a cookie scripts cannot read, sent to these paths by our own pages only.
 
 use super::caller::{ClientAddress, CurrentUser};
+use super::object::Object;
 use super::problem::{Conflict, Forbidden, Invalid, TooMany, Unauthenticated};
 use crate::accounts::Login;
 use crate::app::App;
@@ -73,11 +74,11 @@ pub(super) struct UpdateMeRequest {
 
 /// Creates an account with its AuraID and logs it in.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "auth", security(()),
-    responses((status = 201, description = "Created", body = Session), Invalid, Conflict, TooMany))]
+    request_body = RegisterRequest, responses((status = 201, description = "Created", body = Session), Invalid, Conflict, TooMany))]
 pub(super) async fn register(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
-    Json(body): Json<RegisterRequest>,
+    Object(body): Object<RegisterRequest>,
 ) -> Result<impl IntoResponse> {
     app.throttle.register(address).await?;
     let email = Email::parse(&body.email)?;
@@ -88,11 +89,11 @@ pub(super) async fn register(
 
 /// Logs in. Slow on purpose, and equally slow for accounts that do not exist.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", security(()),
-    responses((status = 200, description = "Done", body = Session), Invalid, Unauthenticated, TooMany))]
+    request_body = LoginRequest, responses((status = 200, description = "Done", body = Session), Invalid, Unauthenticated, TooMany))]
 pub(super) async fn login(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
-    Json(body): Json<LoginRequest>,
+    Object(body): Object<LoginRequest>,
 ) -> Result<impl IntoResponse> {
     let email = Email::parse(&body.email)?;
     app.throttle.login(address, &email.key()).await?;
@@ -102,12 +103,12 @@ pub(super) async fn login(
 
 /// Exchanges a refresh token for a new session. Each works once; a second use ends the login everywhere.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", security(()),
-    responses((status = 200, description = "Done", body = Session), Invalid, Unauthenticated, Forbidden, TooMany))]
+    request_body = RefreshRequest, responses((status = 200, description = "Done", body = Session), Invalid, Unauthenticated, Forbidden, TooMany))]
 pub(super) async fn refresh(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-    Json(body): Json<RefreshRequest>,
+    Object(body): Object<RefreshRequest>,
 ) -> Result<impl IntoResponse> {
     app.throttle.refresh(address).await?;
     let (token, from_cookie) = presented(&app.site, &headers, body.refresh_token)?;
@@ -118,11 +119,11 @@ pub(super) async fn refresh(
 
 /// Ends the login the refresh token belongs to, on every device that shares it.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", security(()),
-    responses((status = 204, description = "Logged out, or was not logged in"), Invalid, Forbidden))]
+    request_body = LogoutRequest, responses((status = 204, description = "Logged out, or was not logged in"), Invalid, Forbidden))]
 pub(super) async fn logout(
     State(app): State<App>,
     headers: HeaderMap,
-    Json(body): Json<LogoutRequest>,
+    Object(body): Object<LogoutRequest>,
 ) -> Result<impl IntoResponse> {
     if let (Some(token), _) = presented(&app.site, &headers, body.refresh_token)? {
         app.accounts.logout(&token).await?;
@@ -141,11 +142,11 @@ pub(super) async fn me(State(app): State<App>, CurrentUser(user): CurrentUser) -
 
 /// Changes what is given.
 #[utoipa::path(patch, path = "/api/v1/auth/me", tag = "auth",
-    responses((status = 200, description = "Done", body = User), Invalid, Unauthenticated, Forbidden))]
+    request_body = UpdateMeRequest, responses((status = 200, description = "Done", body = User), Invalid, Unauthenticated, Forbidden))]
 pub(super) async fn update_me(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
-    Json(body): Json<UpdateMeRequest>,
+    Object(body): Object<UpdateMeRequest>,
 ) -> Result<Json<User>> {
     let name = body.display_name.as_deref().map(DisplayName::parse).transpose()?;
     let mut tx = app.db.tenant(user).await?;

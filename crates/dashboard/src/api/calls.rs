@@ -2,6 +2,7 @@
 
 use super::caller::CurrentUser;
 use super::list::ListQuery;
+use super::object::Object;
 use super::problem::{Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated};
 use crate::app::App;
 use crate::calls::Callee;
@@ -38,11 +39,11 @@ pub(super) struct CallPath {
 
 /// Calls a person. It rings there once the media server sees the caller in the room.
 #[utoipa::path(post, path = "/api/v1/calls", tag = "calls",
-    responses((status = 201, description = "Created", body = CallJoin), Invalid, Unauthenticated, Forbidden, NotFound, TooMany))]
+    request_body = PlaceCallRequest, responses((status = 201, description = "Created", body = CallJoin), Invalid, Unauthenticated, Forbidden, NotFound, TooMany))]
 pub(super) async fn place_call(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
-    Json(body): Json<PlaceCallRequest>,
+    Object(body): Object<PlaceCallRequest>,
 ) -> Result<impl IntoResponse> {
     let callee = match (body.callee_id, body.callee_aura_id) {
         (Some(id), None) => Callee::Id(id),

@@ -2,6 +2,7 @@
 
 use super::caller::CurrentUser;
 use super::list::ListQuery;
+use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::app::App;
 use crate::engine::text::SearchTerm;
@@ -82,11 +83,11 @@ pub(super) async fn list_contacts(
 
 /// Keeps a person. Keeping them again changes nothing.
 #[utoipa::path(post, path = "/api/v1/contacts", tag = "contacts",
-    responses((status = 201, description = "Created", body = Person), Invalid, Unauthenticated, Forbidden, NotFound))]
+    request_body = AddContactRequest, responses((status = 201, description = "Created", body = Person), Invalid, Unauthenticated, Forbidden, NotFound))]
 pub(super) async fn add_contact(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
-    Json(body): Json<AddContactRequest>,
+    Object(body): Object<AddContactRequest>,
 ) -> Result<impl IntoResponse> {
     if body.user_id == user {
         return Err(ServiceError::invalid("user_id", "must be somebody else"));

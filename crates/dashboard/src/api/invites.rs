@@ -2,6 +2,7 @@
 
 use super::caller::{ClientAddress, CurrentUser, MaybeUser};
 use super::list::ListQuery;
+use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, TooMany, Unauthenticated};
 use super::rooms::{RoomPath, owned, prepare, visible};
 use crate::accounts::guest_claims;
@@ -64,13 +65,13 @@ pub(super) struct TokenPath {
 
 /// Makes a link into the room. Its token appears in this reply only. Only the owner may.
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/invites", tag = "invites",
-    params(RoomPath),
+    request_body = CreateInviteRequest, params(RoomPath),
     responses((status = 201, description = "Created", body = Invite), Invalid, Unauthenticated, Forbidden, NotFound))]
 pub(super) async fn create_invite(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<RoomPath>,
-    Json(body): Json<CreateInviteRequest>,
+    Object(body): Object<CreateInviteRequest>,
 ) -> Result<impl IntoResponse> {
     let now = app.now();
     let limits = Limits::parse(body.expires_in_s, body.max_uses, "max_uses", now)?;
@@ -142,14 +143,14 @@ pub(super) async fn read_invite(
 
 /// Takes a link up: with an account the caller becomes a member, without one a guest, if the room allows guests.
 #[utoipa::path(post, path = "/api/v1/invites/{token}/join", tag = "invites", security((), ("bearer" = [])),
-    params(TokenPath),
+    request_body = AcceptInviteRequest, params(TokenPath),
     responses((status = 200, description = "Done", body = Join), Invalid, Unauthenticated, Forbidden, NotFound, TooMany))]
 pub(super) async fn accept_invite(
     State(app): State<App>,
     MaybeUser(user): MaybeUser,
     ClientAddress(address): ClientAddress,
     Path(path): Path<TokenPath>,
-    Json(body): Json<AcceptInviteRequest>,
+    Object(body): Object<AcceptInviteRequest>,
 ) -> Result<Json<Join>> {
     app.throttle.link(address).await?;
     let mut tx = app.db.system().await?;
@@ -161,8 +162,9 @@ pub(super) async fn accept_invite(
     tx.commit().await?;
     let room = RoomId::from_uuid(open.room_id);
     let mut tx = app.db.tenant(joined.tenant).await?;
-    prepare(&app, &visible(&mut tx, room).await?).await;
+    let row = visible(&mut tx, room).await?;
     tx.rollback().await?;
+    prepare(&app, &row).await;
     let admission = Admission { room: RoomName::Room(room), identity: &joined.identity, name: &joined.name };
     let join = Join::sign(&app.joins, admission, open.room_name, joined.role, app.now())?;
     Ok(Json(Join { guest_token: joined.guest_token, ..join }))

@@ -1,6 +1,7 @@
 //! `/rooms/{room_id}/messages`: chat that late joiners can read.
 
 use super::caller::Actor;
+use super::object::Object;
 use super::problem::{Conflict, Invalid, NotFound, Unauthenticated};
 use super::rooms::{RoomPath, visible};
 use crate::app::App;
@@ -67,13 +68,13 @@ pub(super) async fn list_messages(
 /// Keeps a message. The same id with the same text from the same sender is the same message; anything else under a
 /// used id is refused. Guests of the room may.
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/messages", tag = "messages",
-    params(RoomPath),
+    request_body = PostMessageRequest, params(RoomPath),
     responses((status = 201, description = "Created", body = Message), Invalid, Unauthenticated, NotFound, Conflict))]
 pub(super) async fn post_message(
     State(app): State<App>,
     actor: Actor,
     Path(path): Path<RoomPath>,
-    Json(body): Json<PostMessageRequest>,
+    Object(body): Object<PostMessageRequest>,
 ) -> Result<impl IntoResponse> {
     let text = MessageText::parse(&body.text)?;
     actor.check_room(path.room_id)?;

@@ -1,6 +1,7 @@
 //! `/rooms/{room_id}/participants`: who is in a room right now, asked of the SFU.
 
 use super::caller::CurrentUser;
+use super::object::Object;
 use super::problem::{Away, Conflict, Forbidden, Invalid, NotFound, Unauthenticated};
 use super::rooms::{RoomPath, owned, visible};
 use crate::app::App;
@@ -72,13 +73,13 @@ pub(super) async fn remove_participant(
 
 /// Mutes one of somebody's tracks. Only the owner may.
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/participants/{identity}/mute", tag = "participants",
-    params(ParticipantPath),
+    request_body = MuteRequest, params(ParticipantPath),
     responses((status = 204, description = "Done"), Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Away))]
 pub(super) async fn mute_participant(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<ParticipantPath>,
-    Json(body): Json<MuteRequest>,
+    Object(body): Object<MuteRequest>,
 ) -> Result<StatusCode> {
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;

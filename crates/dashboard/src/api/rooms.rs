@@ -2,6 +2,7 @@
 
 use super::caller::CurrentUser;
 use super::list::ListQuery;
+use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::app::App;
 use crate::engine::text::{Description, Invalid as InvalidField, RoomName as Title};
@@ -77,11 +78,11 @@ pub(super) struct JoinRoomRequest {}
 
 /// Creates a room owned by the caller.
 #[utoipa::path(post, path = "/api/v1/rooms", tag = "rooms",
-    responses((status = 201, description = "Created", body = Room), Invalid, Unauthenticated, Forbidden))]
+    request_body = CreateRoomRequest, responses((status = 201, description = "Created", body = Room), Invalid, Unauthenticated, Forbidden))]
 pub(super) async fn create_room(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
-    Json(body): Json<CreateRoomRequest>,
+    Object(body): Object<CreateRoomRequest>,
 ) -> Result<impl IntoResponse> {
     let change = RoomChange {
         name: Some(Title::parse(&body.name)?.as_str().to_owned()),
@@ -141,13 +142,13 @@ pub(super) async fn read_room(
 
 /// Changes what is given. Only the owner may.
 #[utoipa::path(patch, path = "/api/v1/rooms/{room_id}", tag = "rooms",
-    params(RoomPath),
+    request_body = UpdateRoomRequest, params(RoomPath),
     responses((status = 200, description = "Done", body = Room), Invalid, Unauthenticated, Forbidden, NotFound))]
 pub(super) async fn update_room(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<RoomPath>,
-    Json(body): Json<UpdateRoomRequest>,
+    Object(body): Object<UpdateRoomRequest>,
 ) -> Result<Json<Room>> {
     let change = RoomChange {
         name: body.name.as_deref().map(Title::parse).transpose()?.map(|name| name.as_str().to_owned()),
@@ -161,7 +162,11 @@ pub(super) async fn update_room(
     rooms::update(&mut tx, path.room_id, &change, app.now()).await?;
     let row = visible(&mut tx, path.room_id).await?;
     tx.commit().await?;
-    Ok(Json(with_live(&app, row, user).await))
+    let room = with_live(&app, row.clone(), user).await;
+    if room.live.is_some_and(|live| live.participants > 0) {
+        prepare(&app, &row).await;
+    }
+    Ok(Json(room))
 }
 
 /// Deletes the room with its messages and files, and ends it for everyone in it. Only the owner may.
@@ -190,13 +195,13 @@ pub(super) async fn delete_room(
 
 /// A token to join with. Works while the media server is away: the client connects when it is back.
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/token", tag = "rooms",
-    params(RoomPath),
+    request_body = JoinRoomRequest, params(RoomPath),
     responses((status = 200, description = "Done", body = Join), Invalid, Unauthenticated, Forbidden, NotFound))]
 pub(super) async fn join_room(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<RoomPath>,
-    Json(JoinRoomRequest {}): Json<JoinRoomRequest>,
+    Object(JoinRoomRequest {}): Object<JoinRoomRequest>,
 ) -> Result<Json<Join>> {
     let mut tx = app.db.tenant(user).await?;
     let row = visible(&mut tx, path.room_id).await?;

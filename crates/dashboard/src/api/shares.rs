@@ -4,6 +4,7 @@ use super::caller::{ClientAddress, CurrentUser};
 use super::download::{Binary, send};
 use super::files::FilePath;
 use super::list::ListQuery;
+use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, TooMany, Unauthenticated};
 use crate::app::App;
 use crate::engine::link::Limits;
@@ -61,13 +62,13 @@ pub(super) struct TokenPath {
 
 /// Makes a link to the file. Its token appears in this reply only. The uploader and the room's owner may.
 #[utoipa::path(post, path = "/api/v1/files/{file_id}/shares", tag = "shares",
-    params(FilePath),
+    request_body = CreateShareRequest, params(FilePath),
     responses((status = 201, description = "Created", body = Share), Invalid, Unauthenticated, Forbidden, NotFound, TooMany))]
 pub(super) async fn create_share(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<FilePath>,
-    Json(body): Json<CreateShareRequest>,
+    Object(body): Object<CreateShareRequest>,
 ) -> Result<impl IntoResponse> {
     let now = app.now();
     let limits = Limits::parse(body.expires_in_s, body.max_downloads, "max_downloads", now)?;
@@ -152,14 +153,14 @@ pub(super) async fn read_share(
 
 /// The bytes, as an attachment. Counts as a download when they start to flow.
 #[utoipa::path(post, path = "/api/v1/shares/{token}/download", tag = "shares", security(()),
-    params(TokenPath),
+    request_body = DownloadShareRequest, params(TokenPath),
     responses((status = 200, description = "Done", body = Binary, content_type = "application/octet-stream"),
               Invalid, Forbidden, NotFound, TooMany))]
 pub(super) async fn download_share(
     State(app): State<App>,
     ClientAddress(address): ClientAddress,
     Path(path): Path<TokenPath>,
-    Json(body): Json<DownloadShareRequest>,
+    Object(body): Object<DownloadShareRequest>,
 ) -> Result<Response> {
     app.throttle.link(address).await?;
     let open = usable(&app, &path.token).await?;

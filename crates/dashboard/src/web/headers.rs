@@ -1,7 +1,8 @@
 //! Security headers of every response. A response that sets a header itself (downloads) keeps its own.
 //!
 //! The content security policy allows this origin, and the SFU for connections; no inline script or style, no
-//! third party, no framing. Referrers are off: invitation and share links carry their secret in the path.
+//! third party, no framing, and no way for text to become markup or script (Trusted Types). Referrers are off:
+//! invitation and share links carry their secret in the path.
 
 use axum::Router;
 use axum::extract::Request;
@@ -58,7 +59,8 @@ fn policy(sfu: &Url) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; \
          media-src 'self' blob: mediastream:; worker-src 'self' blob:; manifest-src 'self'; \
-         connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+         connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
         sfu_sources(sfu)
     )
 }

@@ -12,6 +12,7 @@ mod contacts;
 mod document;
 mod faults;
 mod files;
+mod housekeeping;
 mod invites;
 mod matrix;
 mod messages;
