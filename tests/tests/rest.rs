@@ -216,7 +216,7 @@ async fn nobody_reaches_what_belongs_to_another() -> Outcome {
                 Ok((StatusCode::NOT_FOUND, _)) => {}
                 Ok((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) if role != "a stranger" => {}
                 Ok((status, value)) => {
-                    faults.push(format!("{role}: {}: {status}: {value}", operation.name()))
+                    faults.push(format!("{role}: {}: {status}: {value}", operation.name()));
                 }
                 Err(error) => faults.push(format!("{role}: {error:#}")),
             }
@@ -349,7 +349,7 @@ async fn unknown_fields_and_wrong_types_are_named() -> Outcome {
                     }
                 }
                 Ok((status, value)) => {
-                    faults.push(format!("{}: {field}: {status}: {value}", operation.name()))
+                    faults.push(format!("{}: {field}: {status}: {value}", operation.name()));
                 }
                 Err(error) => faults.push(format!("{field}: {error:#}")),
             }
@@ -361,7 +361,7 @@ async fn unknown_fields_and_wrong_types_are_named() -> Outcome {
                 // Where every field is optional, no body is an empty one.
                 Ok((status, _)) if text.is_empty() && !status.is_server_error() => {}
                 Ok((status, value)) => {
-                    faults.push(format!("{}: {text:?}: {status}: {value}", operation.name()))
+                    faults.push(format!("{}: {text:?}: {status}: {value}", operation.name()));
                 }
                 Err(error) => faults.push(format!("{text:?}: {error:#}")),
             }

@@ -75,7 +75,7 @@ impl Up {
         send_signal(id, Signal::SIGTERM);
         let reading = async {
             while let Ok(Some(line)) = self.lines.next_line().await {
-                self.said.push(line)
+                self.said.push(line);
             }
         };
         timeout(STOP, reading).await.context("it does not stop")?;

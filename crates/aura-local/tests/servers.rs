@@ -7,14 +7,18 @@ use tokio::process::Command;
 /// A folder every account can pass through, as PostgreSQL's needs when the tests run as root.
 fn open_folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap()
+    tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .expect("the temporary folder is writable")
 }
 
 async fn query(url: &str, sql: &str) -> String {
     let psql = find_program("psql").expect("psql is installed with postgresql");
-    let output = Command::new(psql).args(["-X", "-A", "-t", "-c", sql, url]).output().await.unwrap();
+    let output =
+        Command::new(psql).args(["-X", "-A", "-t", "-c", sql, url]).output().await.expect("psql runs");
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 #[tokio::test]

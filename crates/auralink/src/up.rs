@@ -128,7 +128,7 @@ async fn greet(options: &Options, secrets: &Secrets) {
                 say("log in as one here and as the other in a private window, and call");
             }
             Ok(Demo::PasswordUnknown) => {
-                say("the demo accounts exist, with a password this folder does not know")
+                say("the demo accounts exist, with a password this folder does not know");
             }
             Err(error) => say(&format!("no demo accounts: {error:#}")),
         }

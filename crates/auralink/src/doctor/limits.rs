@@ -48,7 +48,7 @@ fn socket_buffer(name: &str) -> Check {
 fn disk() -> Check {
     let finding = match statvfs(".") {
         Ok(disk) => {
-            let free = u64::from(disk.blocks_available()) * u64::from(disk.fragment_size());
+            let free = disk.blocks_available() * disk.fragment_size();
             let text = format!("{} MiB free here", free >> 20);
             if free >= DISK_BYTES {
                 Finding::Ok(text)
