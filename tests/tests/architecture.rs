@@ -295,7 +295,7 @@ fn mentions(line: &str, word: &str) -> bool {
         let after = line[at + word.len()..].chars().next();
         let starts = word.starts_with(is_word);
         let ends = word.ends_with(is_word);
-        !(starts && before.is_some_and(is_word)) && !(ends && after.is_some_and(is_word))
+        !(starts && before.is_some_and(is_word) || ends && after.is_some_and(is_word))
     })
 }
 
