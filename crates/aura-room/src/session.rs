@@ -196,7 +196,9 @@ impl Session {
     /// Everything that is due, after whatever happened.
     async fn tick(&mut self) -> Result<(), DisconnectReason> {
         let now = self.now();
-        if self.signal.is_some() {
+        if self.signal.is_none() {
+            self.on_missing_signal()?;
+        } else {
             match self.keepalive.poll(now) {
                 Beat::Wait(_) => {}
                 Beat::Ping => self.ping(),

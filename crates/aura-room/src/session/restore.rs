@@ -66,6 +66,14 @@ impl Session {
         }
     }
 
+    /// Signalling was given up because it could not keep up.
+    pub(super) fn on_missing_signal(&mut self) -> Result<(), DisconnectReason> {
+        match &self.phase {
+            Phase::Restoring(restoring) if restoring.media.is_none() => Ok(()),
+            _ => self.on_signal_lost(),
+        }
+    }
+
     pub(super) fn on_transport_failed(&mut self, target: Target) -> Result<(), DisconnectReason> {
         tracing::info!(?target, "media transport failed");
         match &self.phase {
@@ -203,6 +211,8 @@ impl Session {
         let _ = self.writer.try_send(WriterControl::Restarted);
         self.inbox = Inbox::default();
         self.end_remote_tracks();
+        // These name tracks by ids of the old session; what is published is announced again with its state.
+        self.held.retain(|request| !matches!(request, Request::AddTrack(_) | Request::Mute(_)));
         if let Err(error) = self.joined(join).await {
             tracing::warn!(%error, "could not set up the new session");
             return self.attempt_failed();

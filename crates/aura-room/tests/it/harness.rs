@@ -17,7 +17,30 @@ pub(crate) struct Server {
     key: String,
     secret: String,
     /// Ours, until the test ends.
-    _process: Option<(Process, Scratch)>,
+    own: Option<Own>,
+}
+
+struct Own {
+    launch: Launch,
+    process: Process,
+    http: u16,
+    scratch: Scratch,
+}
+
+impl Own {
+    async fn start(launch: Launch, http: u16) -> Self {
+        let scratch = Scratch::new("sfu");
+        let process = launch.clone().spawn(scratch.path().join("log")).expect("the server starts");
+        let mut own = Self { launch, process, http, scratch };
+        own.wait_until_ready().await;
+        own
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let http = self.http;
+        let answers = || async move { tokio::net::TcpStream::connect(("127.0.0.1", http)).await.is_ok() };
+        self.process.ready(LIMIT, answers).await.expect("the server is ready");
+    }
 }
 
 pub(crate) async fn server() -> Server {
@@ -29,9 +52,8 @@ pub(crate) async fn server() -> Server {
     let key = given("AURA_ROOM_TEST_KEY").unwrap_or_else(|| "devkey".to_owned());
     let secret = given("AURA_ROOM_TEST_SECRET").unwrap_or_else(|| "secret".to_owned());
     if let Some(url) = given("AURA_ROOM_TEST_URL") {
-        return Server { url, key, secret, _process: None };
+        return Server { url, key, secret, own: None };
     }
-    let scratch = Scratch::new("sfu");
     let http = free_port();
     let loopback = |port: u16| format!("127.0.0.1:{port}");
     let env = [
@@ -44,16 +66,15 @@ pub(crate) async fn server() -> Server {
         ("AURA_SFU__ADMIN_ADDR", loopback(free_port())),
         ("AURA_SFU__RTC__UDP_PORT", free_udp_port().to_string()),
         ("AURA_SFU__RTC__TCP_PORT", free_port().to_string()),
+        // One UDP port: a second one could have the number of the TCP port, and the ICE agent of `webrtc` 0.21 takes
+        // candidates of equal address for one another, whatever their protocol.
+        ("AURA_SFU__RTC__SHARDS", "1".to_owned()),
         ("AURA_SFU__RTC__NODE_IPS", "127.0.0.1".to_owned()),
         ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
     ];
-    let mut process = Launch::new("webrtc-sfu", binary("webrtc-sfu"))
-        .envs(env)
-        .spawn(scratch.path().join("log"))
-        .expect("the server starts");
-    let answers = || async move { tokio::net::TcpStream::connect(("127.0.0.1", http)).await.is_ok() };
-    process.ready(LIMIT, answers).await.expect("the server is ready");
-    Server { url: format!("ws://127.0.0.1:{http}"), key, secret, _process: Some((process, scratch)) }
+    let launch = Launch::new("webrtc-sfu", binary("webrtc-sfu")).envs(env);
+    let own = Own::start(launch, http).await;
+    Server { url: format!("ws://127.0.0.1:{http}"), key, secret, own: Some(own) }
 }
 
 /// Options for either mode; every scenario runs in both.
@@ -68,6 +89,15 @@ pub(crate) fn room_name(test: &str) -> String {
 }
 
 impl Server {
+    /// Kills the server and brings it back; false when it is not ours.
+    pub(crate) async fn crash_and_return(&mut self) -> bool {
+        let Some(own) = &mut self.own else { return false };
+        own.process.kill().await;
+        own.process = own.launch.clone().spawn(own.scratch.path().join("log")).expect("the server starts");
+        own.wait_until_ready().await;
+        true
+    }
+
     pub(crate) fn token(&self, room: &str, identity: &str, video: Value) -> String {
         let mut grants = json!({"room": room, "roomJoin": true, "canUpdateOwnMetadata": true});
         if let (Some(grants), Some(video)) = (grants.as_object_mut(), video.as_object()) {

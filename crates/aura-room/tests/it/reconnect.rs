@@ -7,6 +7,7 @@ in_both_modes!(
     a_lost_session_is_joined_anew,
     a_server_that_asks_for_a_full_reconnect_gets_one,
     requests_made_while_reconnecting_are_not_lost,
+    a_server_that_crashed_and_came_back_is_joined_again,
 );
 
 mod scenario {
@@ -149,5 +150,22 @@ mod scenario {
                 _ => None,
             })
             .await;
+    }
+
+    pub(super) async fn a_server_that_crashed_and_came_back_is_joined_again(mode: SignalMode) {
+        let mut server = server().await;
+        let name = room_name("crash");
+        let (ann, mut ann_events) = server.join(&name, "ann", options(mode)).await;
+        let (_bob, mut bob_events) = server.join(&name, "bob", options(mode)).await;
+        let voice = LocalTrack::opus();
+        ann.publish(&voice, PublishOptions::default()).await.expect("published");
+        let _playing = speak(&voice);
+        flows(&subscribed(&mut bob_events, MediaKind::Audio).await).await;
+        if !server.crash_and_return().await {
+            return;
+        }
+        assert!(!reconnected(&mut ann_events).await, "a fresh session");
+        // Bob may be back before or after Ann's track is.
+        flows(&subscribed(&mut bob_events, MediaKind::Audio).await).await;
     }
 }
