@@ -11,6 +11,7 @@ import { chromium } from 'playwright-core';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const probe = readFileSync(here('probe.js'), 'utf8');
+const axe = readFileSync(here('node_modules/axe-core/axe.min.js'), 'utf8');
 const files = {
   '/favicon.ico': ['image/x-icon', '/dev/null'],
   '/': ['text/html', here('protocol.html')],
@@ -91,12 +92,20 @@ const methods = {
   fill: ({ page, selector, text }) => page.fill(selector, text).then(() => null),
   press: ({ page, selector, key }) =>
     (selector ? page.press(selector, key) : page.keyboard.press(key)).then(() => null),
+  type: ({ page, text }) => page.keyboard.type(text).then(() => null),
   upload: ({ page, selector, path }) => page.setInputFiles(selector, path).then(() => null),
   // Waits until the selector is visible (or `state`: hidden, attached, detached).
   see: ({ page, selector, state, timeout }) =>
     page.waitForSelector(selector, { state: state ?? 'visible', timeout }).then(() => null),
   text: ({ page, selector }) => page.innerText(selector),
   count: ({ page, selector }) => page.locator(selector).count(),
+  // What axe finds fault with on the page as it is, one line each.
+  async audit({ page }) {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+    return violations.flatMap((violation) =>
+      violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
+  },
   screenshot: ({ page, path }) => page.screenshot({ path }).then(() => null),
   requests: ({ entry }) => entry.requests,
 };

@@ -112,6 +112,16 @@ impl Window {
         self.call("press", json!({ "selector": selector, "key": key })).await.map(drop)
     }
 
+    /// Presses a key wherever the focus is.
+    pub async fn key(&self, key: &str) -> anyhow::Result<()> {
+        self.call("press", json!({ "key": key })).await.map(drop)
+    }
+
+    /// Types wherever the focus is.
+    pub async fn type_text(&self, text: &str) -> anyhow::Result<()> {
+        self.call("type", json!({ "text": text })).await.map(drop)
+    }
+
     /// Chooses a file in a file field.
     pub async fn upload(&self, selector: &str, path: &std::path::Path) -> anyhow::Result<()> {
         self.call("upload", json!({ "selector": selector, "path": path })).await.map(drop)
@@ -120,6 +130,11 @@ impl Window {
     /// Waits until `selector` is visible.
     pub async fn see(&self, selector: &str) -> anyhow::Result<()> {
         self.call("see", json!({ "selector": selector })).await.map(drop)
+    }
+
+    /// Waits until `selector` is in the page, visible or not.
+    pub async fn exists(&self, selector: &str) -> anyhow::Result<()> {
+        self.call("see", json!({ "selector": selector, "state": "attached" })).await.map(drop)
     }
 
     /// Waits until `selector` is hidden or gone.
@@ -159,6 +174,22 @@ impl Window {
             }
         })
         .await
+    }
+
+    /// Waits for running transitions, then has axe judge the page; panics with what it finds.
+    pub async fn is_accessible(&self, screen: &str) {
+        let still = "() => document.getAnimations().filter((a) => a.playState === 'running' && \
+                     Number.isFinite(a.effect?.getComputedTiming().endTime)).length";
+        self.until("nothing moves", still, |moving| *moving == 0).await;
+        let found = self.call("audit", json!({})).await.expect("axe runs");
+        let faults: Vec<&str> = entries(&found).filter_map(Value::as_str).collect();
+        assert!(faults.is_empty(), "{screen} ({}):\n{}", self.name, faults.join("\n"));
+    }
+
+    /// Whether the page is wider than its window.
+    pub async fn scrolls_sideways(&self) -> anyhow::Result<bool> {
+        let source = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        Ok(self.evaluate(source, Value::Null).await? == json!(true))
     }
 
     /// A picture of the page, as PNG.

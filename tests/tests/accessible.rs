@@ -1,0 +1,136 @@
+//! Every screen of the web app judged by axe: light, dark, and as wide as a phone; and the way in by keyboard alone.
+
+use auralink_tests::rest::PASSWORD;
+use auralink_tests::{Browser, Mode, Outcome, Stack, WebApp, WindowOptions, fixture, id};
+use serde_json::Value;
+
+struct Site {
+    stack: Stack,
+    browser: Browser,
+}
+
+impl Site {
+    async fn start() -> anyhow::Result<Self> {
+        let (stack, browser) = tokio::try_join!(Stack::start(), Browser::start())?;
+        Ok(Self { stack, browser })
+    }
+
+    async fn window(&self, name: &str, options: WindowOptions) -> anyhow::Result<WebApp> {
+        Ok(WebApp::new(self.browser.window(name, options).await?, &self.stack.url))
+    }
+}
+
+/// Visits every screen and has it judged.
+async fn every_screen(options: WindowOptions) -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let phone = options.phone;
+    let app = site.window("Alice", options).await?;
+    let window = &app.window;
+    let judged = async |screen: &str| {
+        window.is_accessible(screen).await;
+        let sideways = window.scrolls_sideways().await.expect("the page answers");
+        assert!(!(phone && sideways), "{screen} is wider than a phone");
+    };
+
+    for page in ["login", "register"] {
+        window.goto(&format!("{}/{page}", site.stack.url)).await?;
+        window.see(&id("submit")).await?;
+        judged(page).await;
+    }
+    app.sign_up("Alice").await?;
+    judged("home, empty").await;
+    let room = app.create_room("Stand-up").await?;
+    judged("home").await;
+    let link = app.invite_link(&room).await?;
+    judged("invitation").await;
+
+    window.goto(&format!("{}/room/{room}", site.stack.url)).await?;
+    window.see(&id("join")).await?;
+    judged("before the meeting").await;
+    app.join(&format!("/room/{room}"), Mode::Single).await?;
+    let guest = site.window("Grace", WindowOptions::default()).await?;
+    guest.window.goto(&link).await?;
+    guest.window.fill(&id("display-name"), "Grace").await?;
+    guest.window.click(&id("join")).await?;
+    window.sees_and_hears(1).await;
+    judged("meeting").await;
+    app.chat("hello").await?;
+    app.reads("hello").await?;
+    judged("chat").await;
+    if phone {
+        // A panel covers the screen there, and the other panels' buttons are in the menu.
+        window.click("aside header button").await?;
+        window.click(&id("more")).await?;
+        window.see("[role=menuitem]").await?;
+        judged("menu").await;
+    } else {
+        for (toggle, panel) in [("participants-toggle", "participants"), ("files-toggle", "file-input")] {
+            window.click(&id(toggle)).await?;
+            window.exists(&id(panel)).await?;
+            judged(panel).await;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_screen_in_the_light() -> Outcome {
+    every_screen(WindowOptions::default()).await
+}
+
+#[tokio::test]
+async fn every_screen_in_the_dark() -> Outcome {
+    every_screen(WindowOptions { dark: true, ..WindowOptions::default() }).await
+}
+
+#[tokio::test]
+async fn every_screen_on_a_phone() -> Outcome {
+    every_screen(WindowOptions { phone: true, ..WindowOptions::default() }).await
+}
+
+/// Presses Tab until the focus is on what `selector` finds.
+async fn tab_to(app: &WebApp, selector: &str) -> anyhow::Result<()> {
+    let focused = format!("() => document.activeElement?.matches('{selector}') ?? false");
+    for _ in 0..60 {
+        if app.window.evaluate(&focused, Value::Null).await? == true {
+            return Ok(());
+        }
+        app.window.key("Tab").await?;
+    }
+    anyhow::bail!("Tab does not reach {selector}")
+}
+
+#[tokio::test]
+async fn from_sign_up_to_leaving_by_keyboard_alone() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let app = site.window("Keys", WindowOptions::default()).await?;
+    app.window.goto(&format!("{}/register", site.stack.url)).await?;
+    app.window.see(&id("submit")).await?;
+    for (field, text) in [("display-name", "Keys"), ("email", "keys@example.com"), ("password", PASSWORD)] {
+        tab_to(&app, &id(field)).await?;
+        app.window.type_text(text).await?;
+    }
+    app.window.key("Enter").await?;
+    app.window.see(&id("account")).await?;
+
+    tab_to(&app, &id("room-name")).await?;
+    app.window.type_text("By keyboard").await?;
+    app.window.key("Enter").await?;
+    app.window.see(&id("room-row")).await?;
+    tab_to(&app, &id("room-open")).await?;
+    app.window.key("Enter").await?;
+    app.window.see(&id("join")).await?;
+    tab_to(&app, &id("join")).await?;
+    app.window.key("Enter").await?;
+    app.window.see(&id("leave")).await?;
+
+    tab_to(&app, &id("mic")).await?;
+    app.window.key("Enter").await?;
+    app.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
+    tab_to(&app, &id("leave")).await?;
+    app.window.key("Enter").await?;
+    app.window.see_gone(&id("leave")).await?;
+    Ok(())
+}
