@@ -1,6 +1,7 @@
 //! The folder a local stack lives in, and the lock that keeps two stacks out of it.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -23,9 +24,17 @@ impl DataDir {
         &self.path
     }
 
+    /// Creates a folder inside that nobody else can enter, and answers its full path.
+    pub(crate) fn private_folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = std::path::absolute(self.join(name)).context("the data folder has no path")?;
+        create_folder(&path, 0o700)?;
+        Ok(path)
+    }
+
     /// Creates the folder and takes it for this process; released when the returned file is closed.
     pub(crate) fn lock(&self) -> anyhow::Result<File> {
-        fs::create_dir_all(&self.path).with_context(|| format!("cannot create {}", self.path.display()))?;
+        // PostgreSQL's account may have to pass through; only we list.
+        create_folder(&self.path, 0o711)?;
         let path = self.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         match file.try_lock() {
@@ -38,4 +47,10 @@ impl DataDir {
             }
         }
     }
+}
+
+fn create_folder(path: &Path, mode: u32) -> anyhow::Result<()> {
+    fs::create_dir_all(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .with_context(|| format!("cannot create {}", path.display()))
 }

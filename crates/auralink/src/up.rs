@@ -69,7 +69,7 @@ async fn serve(
         () = stopped.reached(Stage::Drain) => return Ok(()),
     }
 
-    let files = std::path::absolute(options.data_dir.join("files")).context("the data folder has no path")?;
+    let files = options.data_dir.private_folder("files")?;
     let plans = plan::services(options, secrets, &files, &stores.database_url, &stores.redis_url);
     let mut services = JoinSet::new();
     let mut readiness = Vec::new();

@@ -27,10 +27,8 @@ pub(crate) struct Stores {
 
 impl Stores {
     pub(crate) async fn start(options: &Options, secrets: &Secrets) -> anyhow::Result<Self> {
-        // PostgreSQL's account must pass through the folder; secrets inside it have their own modes.
         let dir = std::path::absolute(options.data_dir.path()).context("the data folder has no path")?;
-        let (database, redis) =
-            tokio::try_join!(database(options, secrets, &dir), redis(options, secrets, &dir))?;
+        let (database, redis) = tokio::try_join!(database(options, secrets, &dir), redis(options, secrets))?;
         let (database_url, owner_url, postgres) = database;
         let (redis_url, redis) = redis;
         Ok(Self { database_url, owner_url, redis_url, postgres, redis })
@@ -86,13 +84,13 @@ async fn database(
     Ok((url, postgres.url(DATABASE), Some(postgres)))
 }
 
-async fn redis(options: &Options, secrets: &Secrets, dir: &Path) -> anyhow::Result<(String, Option<Redis>)> {
+async fn redis(options: &Options, secrets: &Secrets) -> anyhow::Result<(String, Option<Redis>)> {
     if let Some(url) = &options.redis_url {
         say("using the Redis of REDIS_URL");
         return Ok((url.clone(), None));
     }
     let redis = Redis::start(RedisOptions {
-        dir: dir.join("redis"),
+        dir: options.data_dir.private_folder("redis")?,
         port: options.redis_port,
         password: secrets.redis_password.clone(),
         durable: true,
