@@ -46,7 +46,8 @@ impl Layer {
 
 /// The lowest layer that is at least nine tenths as tall as the viewer's tile, else the tallest.
 ///
-/// `heights` are the announced heights by layer, in pixels; 0 means the layer does not exist. LiveKit's rule.
+/// `heights` are the announced heights by layer, in pixels; 0 means the layer does not exist. Without any announced
+/// height there is nothing to compare with, and the highest is wanted. LiveKit's rule.
 #[must_use]
 pub fn for_height(heights: [u32; 3], wanted: u32) -> Layer {
     Layer::ALL
@@ -56,7 +57,7 @@ pub fn for_height(heights: [u32; 3], wanted: u32) -> Layer {
             height > 0 && u64::from(height) * 10 >= u64::from(wanted) * 9
         })
         .or_else(|| Layer::ALL.into_iter().rev().find(|layer| heights[layer.index()] > 0))
-        .unwrap_or_default()
+        .unwrap_or(Layer::High)
 }
 
 /// The best layer not above `wanted` that is `live`; if there is none, the lowest live one above it.
@@ -78,7 +79,7 @@ mod tests {
         assert_eq!(for_height(heights, 200), Layer::Low, "nine tenths are enough");
         assert_eq!(for_height(heights, 201), Layer::Medium);
         assert_eq!(for_height(heights, 2160), Layer::High);
-        assert_eq!(for_height([0, 0, 0], 100), Layer::Low);
+        assert_eq!(for_height([0, 0, 0], 100), Layer::High);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod rtc_config;
 pub(crate) mod sdp;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -122,6 +123,12 @@ pub(crate) trait SubscriberTransport {
     fn drain(&mut self, out: &mut SendBatch, events: &mut Vec<PeerEvent>) -> Result<Instant, TransportError>;
 }
 
+/// Runs what calls into `str0m` and turns a panic there into an error: hostile descriptions and misuse of its direct API
+/// can panic, and that must cost one connection, not the shard.
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, TransportError>) -> Result<T, TransportError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(TransportError::Panic))
+}
+
 /// The connection cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
@@ -131,4 +138,6 @@ pub(crate) enum TransportError {
     Sdp(String),
     #[error("session description refused: {0}")]
     Limit(&'static str),
+    #[error("panic in the connection")]
+    Panic,
 }

@@ -84,6 +84,9 @@ pub(crate) fn admit(
     if let Some(suffix) = params.get("publish") {
         // A second, publish-only connection of the same person.
         joiner.identity = format!("{identity}#{suffix}");
+        if joiner.identity.len() > limit::NAME_BYTES {
+            return Err(Refused::bad("identity must be 1 to 256 bytes"));
+        }
         joiner.permission.can_subscribe = false;
     }
     fill_from_headers(&mut joiner.client, headers);

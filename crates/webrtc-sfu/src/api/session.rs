@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aura_service::auth::access_token::{AccessToken, Claims, VideoGrants};
-use aura_types::{ParticipantSid, Quota, TokenBuckets};
+use aura_types::{Quota, TokenBuckets};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use prost::Message as _;
@@ -22,6 +23,10 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// Nothing at all from a client for this long (it pings every 5 s): the connection is dead.
 const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+/// How long a client may leave a frame unread.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// Descriptions a client may send; each costs the shard a negotiation.
+const DESCRIPTIONS: Quota = Quota { burst: 60, refill_per_s: 5.0 };
 /// What a client may send. An honest one stays under ten a second, with a burst at join.
 const MESSAGES: Quota = Quota { burst: 1_000, refill_per_s: 100.0 };
 
@@ -34,7 +39,7 @@ pub(crate) async fn run(state: ApiState, admission: Admission, socket: WebSocket
     let joined = shard
         .ask(|reply| {
             let Admission { room, joiner, extras, resume, configuration, .. } = admission;
-            match resume.and_then(|sid| sid.parse::<ParticipantSid>().ok()) {
+            match resume {
                 Some(participant) => Command::Resume {
                     room,
                     participant,
@@ -73,6 +78,12 @@ struct Connection {
     facts: Option<Box<TokenFacts>>,
 }
 
+/// What the client may still send now.
+struct Budget {
+    messages: TokenBuckets,
+    descriptions: TokenBuckets,
+}
+
 /// How a connection ends.
 enum End {
     Closed,
@@ -89,7 +100,7 @@ impl Connection {
         let start = self.instant();
         let mut ping = interval_at(start + PING_EVERY, PING_EVERY);
         let mut refresh = interval_at(start + REFRESH_EVERY, REFRESH_EVERY);
-        let mut messages = TokenBuckets::new(1);
+        let mut budget = Budget { messages: TokenBuckets::new(1), descriptions: TokenBuckets::new(1) };
         let silence = tokio::time::sleep(SILENCE_LIMIT);
         tokio::pin!(silence);
         let hard = self.state.lifecycle.hard();
@@ -104,29 +115,26 @@ impl Connection {
                         }
                         Some(Outbound::Close) | None => break End::Close(close(close_code::NORMAL, "")),
                     };
-                    if let Some(message) = message && sink.send(self.encode(message)).await.is_err() {
+                    if let Some(message) = message && !send(&mut sink, self.encode(message)).await {
                         break End::Closed;
                     }
                 }
                 received = stream.next() => {
                     silence.as_mut().reset(self.instant() + SILENCE_LIMIT);
                     let Some(Ok(received)) = received else { break End::Closed };
-                    if !messages.take("", MESSAGES, self.state.clock.monotonic()).allowed {
-                        break End::Close(close(close_code::POLICY, "too many messages"));
-                    }
-                    match self.receive(received).await {
+                    match self.receive(received, &mut budget).await {
                         Ok(()) => {}
                         Err(end) => break end,
                     }
                 }
                 _ = ping.tick() => {
-                    if sink.send(Message::Ping(Default::default())).await.is_err() {
+                    if !send(&mut sink, Message::Ping(Default::default())).await {
                         break End::Closed;
                     }
                 }
                 _ = refresh.tick() => {
                     if let Some(message) = self.refreshed_token()
-                        && sink.send(self.encode(message)).await.is_err()
+                        && !send(&mut sink, self.encode(message)).await
                     {
                         break End::Closed;
                     }
@@ -136,11 +144,17 @@ impl Connection {
             }
         };
         if let End::Close(frame) = end {
-            let _ = sink.send(Message::Close(Some(frame))).await;
+            send(&mut sink, Message::Close(Some(frame))).await;
         }
     }
 
-    async fn receive(&mut self, received: Message) -> Result<(), End> {
+    async fn receive(&mut self, received: Message, budget: &mut Budget) -> Result<(), End> {
+        use proto::signal_request::Message as Request;
+        let now = self.state.clock.monotonic();
+        let too_many = || End::Close(close(close_code::POLICY, "too many messages"));
+        if !budget.messages.take("", MESSAGES, now).allowed {
+            return Err(too_many());
+        }
         let request = match received {
             Message::Binary(bytes) => {
                 self.json = false;
@@ -156,6 +170,11 @@ impl Connection {
         let Some(request) = request else {
             return Err(End::Close(close(close_code::INVALID, "not a SignalRequest")));
         };
+        if matches!(request.message, Some(Request::Offer(_) | Request::Answer(_)))
+            && !budget.descriptions.take("", DESCRIPTIONS, now).allowed
+        {
+            return Err(too_many());
+        }
         // An unknown message type decodes to none: newer clients may send what we do not know.
         if let (Some(message), Some(session)) = (request.message, self.session.clone()) {
             let command = Command::Signal { room: self.room.clone(), session, message: Box::new(message) };
@@ -204,6 +223,11 @@ impl Connection {
             .ok()?;
         Some(proto::signal_response::Message::RefreshToken(token))
     }
+}
+
+/// Writes a frame. A client that does not take one for this long has stalled, and must not hold its session up.
+async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> bool {
+    matches!(tokio::time::timeout(WRITE_LIMIT, sink.send(message)).await, Ok(Ok(())))
 }
 
 fn close(code: u16, reason: &'static str) -> CloseFrame {

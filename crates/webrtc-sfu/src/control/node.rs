@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -177,12 +178,18 @@ impl ShardStart<'_> {
             demux: Default::default(),
             rooms: Default::default(),
             rooms_with_output: Vec::new(),
+            negotiations: Default::default(),
             tcp: Default::default(),
             duties: Duties::new(now),
             counters: Default::default(),
             stopping: false,
         };
-        std::thread::Builder::new().name(format!("shard-{}", self.id)).spawn(move || shard.run())?;
+        std::thread::Builder::new().name(format!("shard-{}", self.id)).spawn(move || {
+            // A shard that panics outside a connection leaves its rooms dead in a process that looks alive.
+            if catch_unwind(AssertUnwindSafe(|| shard.run())).is_err() {
+                std::process::abort();
+            }
+        })?;
         Ok(ShardHandle::new(sender, wake))
     }
 }

@@ -78,19 +78,30 @@ impl Room {
         }
     }
 
-    /// Dynacast: tells the publisher which layers of a video anyone watches, when that changed.
-    pub(crate) fn update_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
-        let wanted =
+    /// The layers of a video anyone watches, lowest first.
+    fn watched_layers(&self, track: &TrackSid) -> [bool; 3] {
+        let highest =
             self.participants.keys().filter_map(|subscriber| self.preferred_layer(subscriber, track)).max();
+        Layer::ALL.map(|layer| highest.is_some_and(|highest| layer <= highest))
+    }
+
+    /// Dynacast: tells the publisher at once when a layer that was switched off is watched again. Switching off waits
+    /// for the review, so that scrolling through tiles does not restart encoders.
+    pub(crate) fn raise_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        let told = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
+        let Some(told) = told.and_then(|track| track.announced_qualities) else { return };
+        let watched = self.watched_layers(track);
+        if Layer::ALL.iter().any(|layer| watched[layer.index()] && !told[layer.index()]) {
+            self.announce_quality(publisher, track, watched);
+        }
+    }
+
+    fn announce_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid, enabled: [bool; 3]) {
         let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str()))
         else {
             return;
         };
-        if found.kind() == MediaKind::Audio {
-            return;
-        }
-        let enabled = Layer::ALL.map(|layer| wanted.is_some_and(|highest| layer <= highest));
-        if found.announced_qualities == Some(enabled) {
+        if found.kind() == MediaKind::Audio || found.announced_qualities == Some(enabled) {
             return;
         }
         found.announced_qualities = Some(enabled);
@@ -114,23 +125,35 @@ impl Room {
         self.signal(publisher, Message::SubscribedQualityUpdate(update));
     }
 
-    /// The same, if the publisher was told anything before: what was never restricted needs no lifting.
-    pub(crate) fn raise_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
-        let published = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
-        if published.is_some_and(|track| track.announced_qualities.is_some()) {
-            self.update_subscribed_quality(publisher, track);
-        }
-    }
-
-    /// Re-evaluates every video track; called some seconds after things settled, so that layers are switched off late.
-    pub(crate) fn update_all_subscribed_qualities(&mut self) {
+    /// Reviews every video track; called every few seconds.
+    pub(crate) fn review_subscribed_qualities(&mut self) {
         let tracks: Vec<_> = self
             .participants
             .values()
             .flat_map(|owner| owner.tracks.iter().map(|track| (owner.sid.clone(), track.sid.clone())))
             .collect();
         for (publisher, track) in tracks {
-            self.update_subscribed_quality(&publisher, &track);
+            let watched = self.watched_layers(&track);
+            self.announce_quality(&publisher, &track, watched);
+        }
+    }
+
+    /// What a participant may have missed while its signalling was down: wanted layers, who speaks.
+    pub(crate) fn repeat_feedback(&mut self, sid: &ParticipantSid) {
+        let Some(me) = self.participants.get_mut(sid) else { return };
+        let tracks: Vec<_> =
+            me.tracks.iter_mut().map(|track| (track.announced_qualities.take(), track.sid.clone())).collect();
+        for (_, track) in tracks.iter().filter(|(told, _)| told.is_some()) {
+            let watched = self.watched_layers(track);
+            self.announce_quality(sid, track, watched);
+        }
+        let speakers: Vec<_> = self
+            .speakers
+            .iter()
+            .map(|(sid, level)| proto::SpeakerInfo { sid: sid.to_string(), level: *level, active: true })
+            .collect();
+        if !speakers.is_empty() {
+            self.signal(sid, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
         }
     }
 }

@@ -92,6 +92,18 @@ impl DownTrack {
         self.cap = cap;
     }
 
+    /// The numbering of the source broke off: another stream took its place, or it was muted. What comes next continues
+    /// where this copy is, video from a keyframe on.
+    pub(crate) fn resync(&mut self) {
+        self.current = None;
+        self.rewriter.unlatch();
+    }
+
+    /// Whether what it follows now is `layer`.
+    pub(crate) fn follows(&self, layer: Layer) -> bool {
+        !self.is_video || self.current == Some(layer)
+    }
+
     /// The layer this copy waits for a keyframe of, if any. Ask the publisher for one.
     pub(crate) fn awaits_keyframe_of(&self) -> Option<Layer> {
         self.target.filter(|target| Some(*target) != self.current)
@@ -185,6 +197,21 @@ mod tests {
         assert_eq!(sent(copy.forward(&packet(Layer::High, 901, true))), Some(2));
         assert_eq!(sent(copy.forward(&packet(Layer::Low, 53, false))), None);
         assert_eq!(copy.awaits_keyframe_of(), None);
+    }
+
+    #[test]
+    fn a_stream_that_is_replaced_goes_on_without_gap_or_repeat() {
+        let mut copy = DownTrack::new(true, 0);
+        copy.choose_layer([true, false, false]);
+        assert_eq!(sent(copy.forward(&packet(Layer::Low, 900, true))), Some(0));
+        copy.resync();
+        assert_eq!(sent(copy.forward(&packet(Layer::Low, 5, false))), None, "waits for a keyframe");
+        assert_eq!(copy.choose_layer([true, false, false]), Some(Layer::Low), "and asks for one");
+        assert_eq!(sent(copy.forward(&packet(Layer::Low, 6, true))), Some(1));
+        let mut audio = DownTrack::new(false, 10);
+        assert_eq!(sent(audio.forward(&packet(Layer::Low, 7, true))), Some(10));
+        audio.resync();
+        assert_eq!(sent(audio.forward(&packet(Layer::Low, 7_000, true))), Some(11));
     }
 
     #[test]

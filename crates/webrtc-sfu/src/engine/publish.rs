@@ -33,7 +33,10 @@ impl Room {
             Some(proto::request_response::Reason::LimitExceeded)
         } else if request.name.len() > limit::NAME_BYTES || request.cid.len() > limit::NAME_BYTES {
             Some(proto::request_response::Reason::InvalidRequest)
-        } else if request.r#type == proto::TrackType::Data as i32 {
+        } else if is_oversized(&request) {
+            Some(proto::request_response::Reason::LimitExceeded)
+        } else if request.r#type == proto::TrackType::Data as i32 || !request.sid.is_empty() {
+            // Data tracks; and a `sid` would add a backup codec to a track, which we do not do.
             Some(proto::request_response::Reason::UnsupportedType)
         } else {
             None
@@ -49,13 +52,10 @@ impl Room {
             return;
         }
         let cid = request.cid.clone();
-        // A client that repeats itself gets the answer it already had.
-        let known = participant
-            .pending
-            .iter()
-            .find(|pending| pending.cid == cid)
-            .map(|pending| pending.info.clone())
-            .or_else(|| participant.tracks.iter().find(|t| t.cid == cid).map(|t| t.info.clone()));
+        // A client that repeats itself gets the answer it already had. The same name on a published track is a new
+        // promise: the client unpublished it and the offer that says so is on its way.
+        let known =
+            participant.pending.iter().find(|pending| pending.cid == cid).map(|pending| pending.info.clone());
         let info = known.unwrap_or_else(|| {
             let pending = promise(request);
             let info = pending.info.clone();
@@ -175,6 +175,9 @@ impl Room {
 
     /// `update_audio_track`.
     pub(crate) fn update_audio_track(&mut self, sid: &ParticipantSid, update: proto::UpdateLocalAudioTrack) {
+        if update.features.len() > 16 {
+            return;
+        }
         self.change_track(sid, &update.track_sid, |info| {
             info.stereo = update.features.contains(&(proto::AudioTrackFeature::TfStereo as i32));
             info.disable_dtx = update.features.contains(&(proto::AudioTrackFeature::TfNoDtx as i32));
@@ -201,6 +204,21 @@ impl Room {
         self.bump(sid);
         self.broadcast_update(sid, true);
     }
+}
+
+/// More layers, codecs or features than any client has; they are stored and sent to everyone.
+fn is_oversized(request: &proto::AddTrackRequest) -> bool {
+    const LAYERS: usize = 8;
+    const CODECS: usize = 4;
+    const FEATURES: usize = 16;
+    request.layers.len() > LAYERS
+        || request.simulcast_codecs.len() > CODECS
+        || request.audio_features.len() > FEATURES
+        || request.packet_trailer_features.len() > FEATURES
+        || request.stream.len() > limit::NAME_BYTES
+        || request.simulcast_codecs.iter().any(|codec| {
+            codec.layers.len() > LAYERS || codec.codec.len() > 64 || codec.cid.len() > limit::NAME_BYTES
+        })
 }
 
 /// Whether the grants let a participant publish from `source`.

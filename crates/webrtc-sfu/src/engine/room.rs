@@ -18,6 +18,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Without signalling, a participant whose media still flows is kept this long for a resume.
 const RESUME_WINDOW: Duration = Duration::from_secs(30);
 
+/// Room updates that only change counts come no more often.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How the node runs rooms.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomPolicy {
@@ -44,6 +47,9 @@ pub(crate) struct Room {
     was_joined: bool,
     pub(crate) participants: BTreeMap<ParticipantSid, Participant>,
     pub(crate) speakers: BTreeMap<ParticipantSid, f32>,
+    /// Participants and publishers everyone was last told of, and when.
+    counts_told: (u32, u32),
+    counts_told_at: Instant,
     pub(crate) outputs: VecDeque<Output>,
     sif_trailer: Vec<u8>,
     ended: bool,
@@ -67,6 +73,8 @@ impl Room {
             was_joined: false,
             participants: BTreeMap::new(),
             speakers: BTreeMap::new(),
+            counts_told: (0, 0),
+            counts_told_at: now.at,
             outputs: VecDeque::new(),
             sif_trailer: RoomSid::generate().as_str().as_bytes().to_vec(),
             ended: false,
@@ -128,8 +136,10 @@ impl Room {
             return Err(Refusal::RoomFull);
         }
         let sid = participant.sid.clone();
-        self.was_joined = true;
-        self.empty_since = None;
+        if participant.is_guest_of_honour() {
+            self.was_joined = true;
+            self.empty_since = None;
+        }
         let subscriber_primary =
             participant.mode == ConnectionMode::Dual && participant.permission.can_subscribe;
         let fast_publish = participant.permission.can_publish;
@@ -194,6 +204,7 @@ impl Room {
         let room = self.info();
         self.signal(sid, Message::RoomUpdate(proto::RoomUpdate { room: Some(room) }));
         self.outputs.push_back(Output::TokenChanged { of: sid.clone() });
+        self.repeat_feedback(sid);
     }
 
     /// The signalling channel is gone. Before media connected there is nothing to resume.
@@ -216,11 +227,11 @@ impl Room {
         self.broadcast_update(sid, true);
     }
 
-    /// A media connection failed. A client with signalling is asked to resume; without it, it is gone.
+    /// A media connection failed. A client with signalling is asked to resume.
     pub(crate) fn media_failed(&mut self, sid: &ParticipantSid, now: Moment) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
+        // Already asked to resume, by this connection or its twin: the window decides.
         if participant.signal_lost_at.is_some() {
-            self.remove(sid, proto::DisconnectReason::ConnectionTimeout, now);
             return;
         }
         participant.signal_lost_at = Some(now.at);
@@ -262,7 +273,7 @@ impl Room {
             reason: reason.as_str_name(),
         }));
         if !self.participants.values().any(Participant::is_guest_of_honour) {
-            self.empty_since = Some(now.at);
+            self.empty_since.get_or_insert(now.at);
         }
     }
 
@@ -271,7 +282,9 @@ impl Room {
         for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
             self.remove(&sid, reason, now);
         }
-        if !std::mem::replace(&mut self.ended, true) {
+        let first = !std::mem::replace(&mut self.ended, true);
+        // A node that stops sends people to come again: the room is not over.
+        if first && reason != proto::DisconnectReason::ServerShutdown {
             let duration_ms = now.unix_ms - self.created_at_ms;
             self.outputs.push_back(Output::Event(RoomEvent::Ended { room: self.facts(), duration_ms }));
         }
@@ -299,10 +312,22 @@ impl Room {
         for (sid, reason) in overdue {
             self.remove(&sid, reason, now);
         }
+        self.tell_counts(now);
         let patience =
             if self.was_joined { self.policy.departure_timeout } else { self.policy.empty_timeout };
         if self.empty_since.is_some_and(|since| now.at.duration_since(since) >= patience) {
             self.end(proto::DisconnectReason::RoomClosed, now);
+        }
+    }
+
+    /// Tells everyone how many are here, at most every five seconds.
+    fn tell_counts(&mut self, now: Moment) {
+        let info = self.info();
+        let counts = (info.num_participants, info.num_publishers);
+        if counts != self.counts_told && now.at.duration_since(self.counts_told_at) >= COUNTS_INTERVAL {
+            self.counts_told = counts;
+            self.counts_told_at = now.at;
+            self.broadcast_room();
         }
     }
 
@@ -365,7 +390,7 @@ fn client_configuration() -> proto::ClientConfiguration {
 
 /// Codecs clients may publish, video first.
 fn enabled_codecs() -> Vec<proto::Codec> {
-    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "video/H265", "audio/opus", "audio/red"]
+    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus", "audio/red"]
         .map(|mime| proto::Codec { mime: mime.into(), ..Default::default() })
         .to_vec()
 }

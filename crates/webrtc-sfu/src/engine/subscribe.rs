@@ -70,7 +70,6 @@ impl Room {
             me.subscribed.remove(track);
             self.outputs
                 .push_back(Output::Unsubscribe { subscriber: subscriber.clone(), track: track.clone() });
-            self.update_subscribed_quality(publisher, track);
         }
     }
 
@@ -113,7 +112,7 @@ impl Room {
             };
             me.settings.insert(track.clone(), setting);
             self.prefer(sid, &track);
-            self.update_subscribed_quality(&publisher, &track);
+            self.raise_subscribed_quality(&publisher, &track);
         }
     }
 
@@ -123,6 +122,9 @@ impl Room {
         sid: &ParticipantSid,
         rules: proto::SubscriptionPermission,
     ) {
+        if rules.track_permissions.len() > limit::TRACKS_PER_REQUEST {
+            return;
+        }
         let Some(owner) = self.participants.get_mut(sid) else { return };
         let before = owner.subscription_rules.replace(rules);
         let tracks: Vec<_> = owner.tracks.iter().map(|track| track.sid.clone()).collect();

@@ -324,6 +324,7 @@ fn the_tile_decides_the_layer_and_hiding_it_pauses() {
     assert_eq!(stage.preferred(&bob, &track), Some(Layer::Medium));
     stage.room.update_track_settings(&bob, &setting(true, proto::VideoQuality::High, 0));
     assert_eq!(stage.preferred(&bob, &track), None);
+    stage.room.review_subscribed_qualities();
     stage.collect();
     let told = stage.told_to(&alice).filter_map(|message| match message {
         Message::SubscribedQualityUpdate(update) => Some(update),

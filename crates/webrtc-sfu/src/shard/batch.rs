@@ -87,6 +87,17 @@ impl SendBatch {
 }
 
 impl Run {
+    /// The same datagrams, each by itself.
+    pub(crate) fn singles(self) -> Vec<Self> {
+        (0..self.count)
+            .map(|index| {
+                let offset = index * self.segment;
+                let len = self.segment.min(self.len - offset);
+                Self { start: self.start + offset, len, segment: len, count: 1, ..self }
+            })
+            .collect()
+    }
+
     fn takes(&self, next: &Datagram) -> bool {
         let all_full = self.len == self.segment * self.count;
         self.destination == next.destination
@@ -116,5 +127,7 @@ mod tests {
         let counts: Vec<_> = batch.runs(true).iter().map(|run| (run.count, run.len)).collect();
         assert_eq!(counts, [(3, 240), (1, 100), (1, 100), (1, 120)]);
         assert_eq!(batch.runs(false).len(), 6);
+        let singles: Vec<_> = batch.runs(true).into_iter().flat_map(Run::singles).collect();
+        assert_eq!(singles, batch.runs(false));
     }
 }

@@ -68,7 +68,8 @@ pub(crate) enum Command {
     },
     Resume {
         room: String,
-        participant: ParticipantSid,
+        /// As the client says; it may be no id at all.
+        participant: String,
         identity: String,
         extras: Box<JoinExtras>,
         outbound: mpsc::Sender<Outbound>,

@@ -77,6 +77,8 @@ pub(crate) struct PublishedTrack {
     pub(crate) formats: Vec<Format>,
     pub(crate) level: AudioLevel,
     pub(crate) losses: [LossCounter; 3],
+    /// Share (0 to 1) of each layer lost on the way to us in the last window; no fault of any subscriber.
+    pub(crate) upstream_loss: [f32; 3],
     pub(crate) activity: LayerActivity,
     pub(crate) layer_ssrc: [Option<Ssrc>; 3],
     pub(crate) last_keyframe_request: [Option<Instant>; 3],
@@ -121,17 +123,48 @@ impl PublishedTrack {
         self.copies.iter_mut().find(|copy| copy.subscriber == subscriber)
     }
 
-    /// Whether the publisher should be asked for a keyframe of `layer` now; at most one request per interval
-    /// (livekit-protocol §4 "PLI throttle").
-    pub(crate) fn may_request_keyframe(&mut self, layer: Layer, now: Instant) -> Option<Ssrc> {
+    /// A layer comes as another stream from now on: copies that follow it continue, they do not jump.
+    pub(crate) fn replace_stream(&mut self, layer: Layer, ssrc: Ssrc) {
+        if self.layer_ssrc[layer.index()].replace(ssrc).is_none() {
+            return;
+        }
+        self.losses[layer.index()] = LossCounter::default();
+        self.reports[layer.index()] = None;
+        for copy in self.copies.iter_mut().filter(|copy| copy.down.follows(layer)) {
+            copy.down.resync();
+        }
+    }
+
+    /// Muted, or open again. Sequence numbers go on counting at a muted publisher; receivers must not see that.
+    pub(crate) fn set_open(&mut self, open: bool) {
+        if self.open && !open {
+            self.level = AudioLevel::default();
+            for copy in &mut self.copies {
+                copy.down.resync();
+            }
+        }
+        self.open = open;
+    }
+
+    /// The stream to ask for a keyframe of `layer` now; at most one request per interval (livekit-protocol §4 "PLI
+    /// throttle"). Say so with [`keyframe_requested`](Self::keyframe_requested) when it was asked.
+    pub(crate) fn may_request_keyframe(&self, layer: Layer, now: Instant) -> Option<Ssrc> {
         let interval = if layer == Layer::Low { 500 } else { 1_000 };
-        let last = &mut self.last_keyframe_request[layer.index()];
+        let last = self.last_keyframe_request[layer.index()];
         if last.is_some_and(|at| now.duration_since(at) < Duration::from_millis(interval)) {
             return None;
         }
-        let ssrc = self.layer_ssrc[layer.index()]?;
-        *last = Some(now);
-        Some(ssrc)
+        self.layer_ssrc[layer.index()]
+    }
+
+    pub(crate) fn keyframe_requested(&mut self, layer: Layer, now: Instant) {
+        self.last_keyframe_request[layer.index()] = Some(now);
+    }
+
+    /// Layers worth waiting for: those heard lately, or, of a source that sends only on change, those ever heard.
+    pub(crate) fn candidate_layers(&self, now: Instant) -> [bool; 3] {
+        let live = self.activity.live(now);
+        if live.contains(&true) { live } else { self.layer_ssrc.map(|ssrc| ssrc.is_some()) }
     }
 
     /// When a packet's media was captured, on our clock; its arrival while the publisher's clock is unknown.
@@ -145,6 +178,6 @@ impl PublishedTrack {
     ) -> Instant {
         self.reports[layer.index()]
             .and_then(|report| clock.instant_of(report, timestamp, clock_rate))
-            .unwrap_or(arrived)
+            .map_or(arrived, |captured| captured.min(arrived))
     }
 }

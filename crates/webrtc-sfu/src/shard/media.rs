@@ -27,6 +27,10 @@ impl Shard {
         let Some(format) = self.format_of(from, source.track, packet.header.payload_type) else { return };
         let Some(track) = self.tracks.get_mut(source.track) else { return };
         let now = packet.timestamp;
+        let ssrc = packet.header.ssrc;
+        if track.layer_ssrc[source.layer.index()] != Some(ssrc) {
+            track.replace_stream(source.layer, ssrc);
+        }
         track.activity.observe(source.layer, now);
         track.losses[source.layer.index()].observe(*packet.seq_no);
         if !track.open {
@@ -90,27 +94,28 @@ impl Shard {
     }
 
     /// Asks the publisher for a keyframe of one layer, throttled.
-    pub(crate) fn ask_keyframe(&mut self, track: TrackId, layer: Layer, now: Instant) {
-        let Some(track) = self.tracks.get_mut(track) else { return };
+    pub(crate) fn ask_keyframe(&mut self, id: TrackId, layer: Layer, now: Instant) {
+        let Some(track) = self.tracks.get_mut(id) else { return };
         let peer = track.peer;
         if let Some(ssrc) = track.may_request_keyframe(layer, now)
-            && let Some(slot) = self.peers.get_mut(peer)
-            && slot.peer.request_keyframe(ssrc)
+            && self.peers.change(peer, |peer| Ok(peer.request_keyframe(ssrc))) == Some(true)
         {
-            self.peers.touch(peer);
+            track.keyframe_requested(layer, now);
         }
     }
 
-    /// Lets every copy of a track choose its layer from those alive, and asks for the keyframes that needs.
+    /// Lets every copy of a track choose its layer from those alive, and asks for the keyframes that needs. Copies whose
+    /// subscriber is not connected yet would make the publisher send keyframes to nobody.
     pub(crate) fn choose_layers(&mut self, id: TrackId, now: Instant) {
         let Some(track) = self.tracks.get_mut(id) else { return };
         if track.kind != MediaKind::Video || !track.open {
             return;
         }
-        let live = track.activity.live(now);
+        let candidates = track.candidate_layers(now);
         let mut wanted = [false; 3];
         for copy in &mut track.copies {
-            if let Some(layer) = copy.down.choose_layer(live) {
+            let connected = self.peers.get(copy.subscriber).is_some_and(|slot| slot.peer.connected);
+            if let Some(layer) = copy.down.choose_layer(candidates).filter(|_| connected) {
                 wanted[layer.index()] = true;
             }
         }
@@ -119,12 +124,24 @@ impl Shard {
         }
     }
 
+    /// A subscriber's connection came up: its pictures may begin.
+    pub(crate) fn choose_layers_for(&mut self, subscriber: PeerId, now: Instant) {
+        let Some(slot) = self.peers.get(subscriber) else { return };
+        for copy in slot.copies.values().cloned().collect::<Vec<_>>() {
+            self.choose_layers(copy.track, now);
+        }
+    }
+
     /// A subscriber reported loss of one video: its cap may move, and with it every copy it gets.
     pub(crate) fn on_downlink_loss(&mut self, subscriber: PeerId, mid: Mid, loss: f32, now: Instant) {
         let Some(slot) = self.peers.get_mut(subscriber) else { return };
         let Some(copy) = slot.copies.get(&mid) else { return };
-        let is_video = self.tracks.get_mut(copy.track).is_some_and(|track| track.kind == MediaKind::Video);
-        if !is_video || !slot.downlink.report(loss, now) {
+        let Some(track) = self.tracks.get_mut(copy.track) else { return };
+        let layer =
+            track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
+        // Gaps in what we received are forwarded as gaps; they say nothing about this subscriber's network.
+        let own = (loss - track.upstream_loss[layer.index()]).max(0.0);
+        if track.kind != MediaKind::Video || !slot.downlink.report(own, now) {
             return;
         }
         let cap = slot.downlink.cap();
@@ -148,7 +165,7 @@ impl Shard {
         let source = Source { track, layer };
         slot.sources.insert(packet.header.ssrc, source);
         let found = self.tracks.get_mut(track)?;
-        found.layer_ssrc[layer.index()] = Some(packet.header.ssrc);
+        found.replace_stream(layer, packet.header.ssrc);
         found.activity.observe(layer, packet.timestamp);
         self.choose_layers(track, packet.timestamp);
         Some(source)
@@ -207,18 +224,21 @@ impl Forwarding<'_> {
         };
         let Verdict::Forward(numbers, vp8) = copy.down.forward(&self.incoming) else { return };
         let renumbered = vp8 != self.incoming.vp8;
-        slot.peer.push(Outgoing {
-            ssrc: copy.ssrc,
-            pt,
-            numbers,
-            vp8: renumbered.then_some(vp8),
-            marker: self.packet.header.marker,
-            extensions: &self.extensions,
-            payload,
-            wallclock: self.wallclock,
-            retransmit: self.format.codec.kind() == MediaKind::Video,
+        let peer = copy.subscriber;
+        peers.change(peer, |peer| {
+            peer.push(Outgoing {
+                ssrc: copy.ssrc,
+                pt,
+                numbers,
+                vp8: renumbered.then_some(vp8),
+                marker: self.packet.header.marker,
+                extensions: &self.extensions,
+                payload,
+                wallclock: self.wallclock,
+                retransmit: self.format.codec.kind() == MediaKind::Video,
+            });
+            Ok(())
         });
-        peers.touch(copy.subscriber);
     }
 }
 

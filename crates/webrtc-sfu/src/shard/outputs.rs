@@ -15,6 +15,9 @@ use crate::engine::forward::DownTrack;
 use crate::engine::{DataChannel, Moment, Output, RoomEvent};
 use crate::transport::{Assignment, PeerId};
 
+/// Descriptions written per turn.
+const NEGOTIATIONS_PER_TURN: usize = 8;
+
 impl Shard {
     /// Carries out everything a room has queued. Carrying out may queue more; all of it is done on return.
     pub(crate) fn carry_out(&mut self, room: &Arc<str>, now: Moment) {
@@ -29,10 +32,10 @@ impl Shard {
                 }
                 Output::TokenChanged { of } => self.send_token(room, &of),
                 Output::Subscribe { subscriber, publisher, track } => {
-                    self.start_subscription(room, &subscriber, &publisher, &track, now.at);
+                    self.start_subscription(room, &subscriber, &publisher, &track);
                 }
                 Output::Unsubscribe { subscriber, track } => {
-                    self.stop_subscription(room, &subscriber, &track, now.at);
+                    self.stop_subscription(room, &subscriber, &track);
                 }
                 Output::Prefer { subscriber, track, layer } => {
                     let id = host.tracks.get(&track).copied();
@@ -45,12 +48,15 @@ impl Shard {
                     }
                 }
                 Output::Gate { track, open } => {
-                    if let Some(found) = host.tracks.get(&track).and_then(|id| self.tracks.get_mut(*id)) {
-                        found.open = open;
+                    if let Some(id) = host.tracks.get(&track).copied() {
+                        if let Some(found) = self.tracks.get_mut(id) {
+                            found.set_open(open);
+                        }
+                        self.choose_layers(id, now.at);
                     }
                 }
                 Output::TrackGone { track } => self.drop_track(room, &track),
-                Output::Data { to, channel, payload } => self.send_data(room, &to, channel, payload, now),
+                Output::Data { to, channel, payload } => self.send_data(room, &to, channel, payload),
                 Output::CloseSignal { participant } => {
                     if let Some(link) = host.links.get_mut(&participant) {
                         link.send(Outbound::Close);
@@ -85,7 +91,6 @@ impl Shard {
         subscriber: &ParticipantSid,
         publisher: &ParticipantSid,
         track: &TrackSid,
-        now: Instant,
     ) {
         let Some(host) = self.rooms.get(room) else { return };
         let Some(peer) = host.links.get(subscriber).map(|link| link.subscriber) else { return };
@@ -94,16 +99,10 @@ impl Shard {
         let (Some(kind), Some(slot)) = (kind, self.peers.get_mut(peer)) else { return };
         let stream_id = format!("{publisher}|{track}");
         slot.peer.attach(Assignment { track: track.clone(), kind, stream_id });
-        self.pump_negotiation(room, subscriber, now);
+        self.negotiate_soon(room, subscriber);
     }
 
-    fn stop_subscription(
-        &mut self,
-        room: &Arc<str>,
-        subscriber: &ParticipantSid,
-        track: &TrackSid,
-        now: Instant,
-    ) {
+    fn stop_subscription(&mut self, room: &Arc<str>, subscriber: &ParticipantSid, track: &TrackSid) {
         let Some(host) = self.rooms.get(room) else { return };
         let Some(peer) = host.links.get(subscriber).map(|link| link.subscriber) else { return };
         if let Some(id) = host.tracks.get(track).copied() {
@@ -112,7 +111,26 @@ impl Shard {
         if let Some(slot) = self.peers.get_mut(peer) {
             slot.peer.detach(track);
         }
-        self.pump_negotiation(room, subscriber, now);
+        self.negotiate_soon(room, subscriber);
+    }
+
+    /// Negotiates at the end of the turn: many changes, one description.
+    fn negotiate_soon(&mut self, room: &Arc<str>, participant: &ParticipantSid) {
+        let waiting = (Arc::clone(room), participant.clone());
+        if !self.negotiations.contains(&waiting) {
+            self.negotiations.push_back(waiting);
+        }
+    }
+
+    /// Runs waiting negotiations, a few per turn: each writes a whole description, and packets wait meanwhile.
+    pub(crate) fn run_negotiations(&mut self, now: Instant) {
+        for _ in 0..NEGOTIATIONS_PER_TURN {
+            let Some((room, participant)) = self.negotiations.pop_front() else { return };
+            self.pump_negotiation(&room, &participant, now);
+        }
+        if !self.negotiations.is_empty() {
+            self.wake.wake();
+        }
     }
 
     /// Sends whatever the receiving connection needs next: an offer of ours, or a request for the client's.
@@ -121,14 +139,14 @@ impl Shard {
             return;
         };
         let id = link.subscriber;
-        let Some(slot) = self.peers.get_mut(id) else { return };
-        if let Some(requirement) = slot.peer.requirement() {
+        let next = self.peers.change(id, |peer| Ok((peer.requirement(), peer.make_offer(now, false))));
+        let (requirement, offer) = next.unwrap_or_default();
+        if let Some(requirement) = requirement {
             link.signal(Message::MediaSectionsRequirement(requirement));
         }
-        if let Some(offer) = slot.peer.make_offer(now, false) {
+        if let Some(offer) = offer {
             link.signal(Message::Offer(offer));
         }
-        self.peers.touch(id);
     }
 
     /// Starts copies for every track that has a negotiated section.
@@ -200,22 +218,15 @@ impl Shard {
         }
     }
 
-    fn send_data(
-        &mut self,
-        room: &Arc<str>,
-        to: &ParticipantSid,
-        channel: DataChannel,
-        payload: Arc<[u8]>,
-        now: Moment,
-    ) {
-        let Some(host) = self.rooms.get_mut(room) else { return };
-        let Some(id) = host.links.get(to).map(|link| link.subscriber) else { return };
-        let Some(slot) = self.peers.get_mut(id) else { return };
-        if slot.peer.send_data(channel, payload).is_err() {
-            tracing::warn!(room.name = %host.name, participant.sid = %to, "reads reliable data too slowly");
-            host.room.remove(to, proto::DisconnectReason::StateMismatch, now);
-        }
-        self.peers.touch(id);
+    fn send_data(&mut self, room: &Arc<str>, to: &ParticipantSid, channel: DataChannel, payload: Arc<[u8]>) {
+        let Some(id) = self.rooms.get(room).and_then(|host| host.links.get(to)).map(|link| link.subscriber)
+        else {
+            return;
+        };
+        self.peers.change(id, |peer| {
+            peer.send_data(channel, payload);
+            Ok(())
+        });
     }
 
     fn close_participant(&mut self, room: &Arc<str>, participant: &ParticipantSid) {

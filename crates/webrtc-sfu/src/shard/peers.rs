@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use str0m::media::Mid;
@@ -14,7 +13,7 @@ use super::fanout::{CopyId, Source, TrackId};
 use crate::engine::congestion::Downlink;
 use crate::engine::forward::DownTrack;
 use crate::transport::peer::Peer;
-use crate::transport::{Datagram, PeerEvent, PeerId, SubscriberTransport, TransportError};
+use crate::transport::{Datagram, PeerEvent, PeerId, SubscriberTransport, TransportError, guarded};
 
 /// Deadlines are coalesced to this grid, so that a thousand connections do not wake the thread a thousand times.
 const TIMER_GRID: Duration = Duration::from_millis(1);
@@ -150,23 +149,33 @@ impl Peers {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// Lets `change` work on a connection, guarded; a connection it fails on is given up.
+    pub(crate) fn change<T>(
+        &mut self,
+        id: PeerId,
+        change: impl FnOnce(&mut Peer) -> Result<T, TransportError>,
+    ) -> Option<T> {
+        let slot = self.slots.get_mut(id.0)?.as_mut()?;
+        let outcome = guarded(|| change(&mut slot.peer));
+        self.touch(id);
+        outcome.map_err(|error| self.failed.push((id, error.to_string()))).ok()
+    }
+
     fn drive(&mut self, id: PeerId, input: impl FnOnce(&mut Peer) -> Result<(), TransportError>) {
         let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         slot.dirty = false;
         let (batch, scratch) = (&mut self.batch, &mut self.scratch);
-        // Misuse of the direct API, or a bug in it, must cost one connection and not the shard.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = guarded(|| {
             input(&mut slot.peer)?;
             slot.peer.drain(batch, scratch)
-        }));
+        });
         self.events.extend(self.scratch.drain(..).map(|event| (id, event)));
         match outcome {
-            Ok(Ok(deadline)) => {
+            Ok(deadline) => {
                 slot.deadline = deadline;
                 self.schedule(id);
             }
-            Ok(Err(error)) => self.failed.push((id, error.to_string())),
-            Err(_panic) => self.failed.push((id, "panic in the connection".into())),
+            Err(error) => self.failed.push((id, error.to_string())),
         }
     }
 

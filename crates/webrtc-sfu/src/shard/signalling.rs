@@ -18,7 +18,7 @@ use crate::engine::participant::{ConnectionMode, Joiner};
 use crate::engine::publish::MediaFacts;
 use crate::engine::room::{Refusal, leave};
 use crate::transport::sdp::OfferedSection;
-use crate::transport::{PeerId, Role, TransportError};
+use crate::transport::{PeerId, Role, TransportError, guarded};
 
 impl Shard {
     /// Lets a participant in and opens its connections.
@@ -78,39 +78,41 @@ impl Shard {
     pub(crate) fn resume(
         &mut self,
         room: &str,
-        participant: &ParticipantSid,
+        participant: &str,
         identity: &str,
         extras: JoinExtras,
         outbound: mpsc::Sender<Outbound>,
         now: Moment,
     ) -> Result<SignalSession, JoinFailure> {
-        let known = self.rooms.get_mut(room).and_then(|host| {
-            let same = host.room.participants.get(participant).is_some_and(|p| p.identity == identity);
-            same.then(|| (Arc::clone(&host.name), host))
+        let known = participant.parse::<ParticipantSid>().ok().and_then(|sid| {
+            let host = self.rooms.get_mut(room)?;
+            let same = host.room.participants.get(&sid).is_some_and(|p| p.identity == identity);
+            same.then(|| (Arc::clone(&host.name), host, sid))
         });
-        let Some((name, host)) = known else {
+        let Some((name, host, participant)) = known else {
             let message =
                 leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
             let _ = outbound.try_send(Outbound::Message(Box::new(message)));
             return Err(JoinFailure::UnknownParticipant);
         };
-        let Some(link) = host.links.get_mut(participant) else { return Err(JoinFailure::UnknownParticipant) };
+        let Some(link) = host.links.get_mut(&participant) else {
+            return Err(JoinFailure::UnknownParticipant);
+        };
         link.send(Outbound::Close);
         link.outbound = Some(outbound);
         link.session += 1;
         let session = SignalSession { participant: participant.clone(), session: link.session };
         let subscriber = link.subscriber;
-        host.room.resume(participant);
+        host.room.resume(&participant);
         self.carry_out(&name, now);
-        if let Some(slot) = self.peers.get_mut(subscriber)
-            && let Some(offer) = slot.peer.make_offer(now.at, true)
+        if let Some(offer) = self.peers.change(subscriber, |peer| Ok(peer.make_offer(now.at, true))).flatten()
         {
             self.register_ufrags(subscriber, Some(&offer.sdp));
-            if let Some(link) = self.rooms.get_mut(&name).and_then(|host| host.links.get_mut(participant)) {
+            if let Some(link) = self.rooms.get_mut(&name).and_then(|host| host.links.get_mut(&participant)) {
                 link.signal(Response::Offer(offer));
             }
         }
-        self.take_extras(&name, participant, extras, now);
+        self.take_extras(&name, &participant, extras, now);
         Ok(session)
     }
 
@@ -205,7 +207,7 @@ impl Shard {
         let id = link.publisher;
         let Some(slot) = self.peers.get_mut(id) else { return };
         let opus = |cid: &str| me.opus_parameters(cid);
-        match slot.peer.accept_offer(offer, &opus) {
+        match guarded(|| slot.peer.accept_offer(offer, &opus)) {
             Ok((answer, offered)) => {
                 self.register_ufrags(id, Some(&answer.sdp));
                 if let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(sid)) {
@@ -232,7 +234,7 @@ impl Shard {
             return;
         };
         let Some(slot) = self.peers.get_mut(id) else { return };
-        match slot.peer.accept_answer(answer) {
+        match guarded(|| slot.peer.accept_answer(answer)) {
             Ok(()) => {
                 self.start_copies(room, sid, now.at);
                 self.pump_negotiation(room, sid, now.at);
@@ -311,12 +313,13 @@ impl Shard {
         let cid = section.track_id.as_deref().unwrap_or_default();
         let on_section = self.peers.get(peer).and_then(|slot| slot.published.get(&mid)).copied();
         if let Some(track) = on_section.and_then(|id| self.tracks.get_mut(id)) {
-            let renamed = host.room.participants.get(sid).is_some_and(|me| {
-                me.pending.iter().any(|pending| pending.answers_to(cid))
-                    && !me.tracks.iter().any(|known| known.sid == track.sid && known.cid == cid)
-            });
-            if !renamed {
+            let me = host.room.participants.get(sid);
+            let same = me.and_then(|me| me.track(track.sid.as_str())).is_none_or(|known| known.cid == cid);
+            if same || cid.is_empty() {
                 return true;
+            }
+            if !me.is_some_and(|me| me.pending.iter().any(|pending| pending.answers_to(cid))) {
+                return false;
             }
             let old = track.sid.clone();
             host.room.unpublish(sid, &old, false);
@@ -324,6 +327,10 @@ impl Shard {
         let facts =
             MediaFacts { cid, kind, mid: &section.mid, codec: section.codec, simulcast: section.simulcast };
         let Some(track) = host.room.claim_media(sid, &facts) else { return false };
+        if host.tracks.contains_key(&track) {
+            // A second section under the same name: the first one carries the track.
+            return true;
+        }
         let open = host
             .room
             .participants
@@ -340,6 +347,7 @@ impl Shard {
             formats: Vec::new(),
             level: Default::default(),
             losses: Default::default(),
+            upstream_loss: [0.0; 3],
             activity: Default::default(),
             layer_ssrc: [None; 3],
             last_keyframe_request: [None; 3],

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::batch::{Run, SendBatch};
 
 /// Datagrams read per call.
-const RECEIVE_BATCH: usize = 32;
+pub(crate) const RECEIVE_BATCH: usize = 32;
 /// Runs sent per call.
 const SEND_BATCH: usize = 64;
 /// Larger than any datagram a client may send (path MTU 1,500).
@@ -33,6 +33,9 @@ pub(crate) struct BatchSocket {
     /// Which of our addresses each datagram was sent to, where the kernel says.
     targets: [Option<Ipv4Addr>; RECEIVE_BATCH],
     segmented: bool,
+    is_v4: bool,
+    /// Addresses asked about so far, and whether this machine has them. Behind a NAT the announced one is not ours.
+    own: Vec<(Ipv4Addr, bool)>,
 }
 
 /// Wakes the shard's thread out of its wait.
@@ -59,8 +62,9 @@ impl Wake {
 
     /// Waits for a wake-up alone, for a shard that has no socket (ICE-TCP only).
     pub(crate) fn wait(&self, timeout: Duration) {
-        wait_for(&[self.0.as_raw_fd()], timeout);
-        self.clear();
+        if wait_for([self.0.as_raw_fd()], timeout)[0] {
+            self.clear();
+        }
     }
 
     fn clear(&self) {
@@ -70,16 +74,16 @@ impl Wake {
     }
 }
 
-/// Waits until one of the descriptors is readable or `timeout` passes.
-fn wait_for(fds: &[i32], timeout: Duration) {
-    let mut polls: Vec<_> =
-        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+/// Waits until one of the descriptors is readable or `timeout` passes; says which are.
+fn wait_for<const N: usize>(fds: [i32; N], timeout: Duration) -> [bool; N] {
+    let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let timeout = libc::timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
-    // SAFETY: live pollfds, their count, a live timespec, no signal mask.
-    unsafe { libc::ppoll(polls.as_mut_ptr(), polls.len() as u64, &raw const timeout, std::ptr::null()) };
+    // SAFETY: N live pollfds, a live timespec, no signal mask.
+    unsafe { libc::ppoll(polls.as_mut_ptr(), N as u64, &raw const timeout, std::ptr::null()) };
+    polls.map(|poll| poll.revents != 0)
 }
 
 /// What one batched send did.
@@ -110,6 +114,8 @@ impl BatchSocket {
             sources: [None; RECEIVE_BATCH],
             targets: [None; RECEIVE_BATCH],
             segmented: true,
+            is_v4: address.is_ipv4(),
+            own: Vec::new(),
         })
     }
 
@@ -119,8 +125,9 @@ impl BatchSocket {
 
     /// Waits until there is something to read, someone wakes us, or `timeout` passes.
     pub(crate) fn wait(&self, timeout: Duration) {
-        wait_for(&[self.socket.as_raw_fd(), self.wake.0.as_raw_fd()], timeout);
-        self.wake.clear();
+        if wait_for([self.socket.as_raw_fd(), self.wake.0.as_raw_fd()], timeout)[1] {
+            self.wake.clear();
+        }
     }
 
     /// Reads what is there, up to a batch. Returns how many datagrams; see [`datagram`](Self::datagram).
@@ -175,7 +182,7 @@ impl BatchSocket {
         if batch.is_empty() {
             return sent;
         }
-        let mut runs = batch.runs(self.segmented);
+        let mut runs = batch.runs(self.segmented && self.is_v4);
         let mut next = 0;
         while next < runs.len() {
             let end = (next + SEND_BATCH).min(runs.len());
@@ -190,12 +197,13 @@ impl BatchSocket {
                     sent.dropped += runs[next..].iter().map(|run| run.count as u64).sum::<u64>();
                     break;
                 }
-                // The path or device does not segment: send one by one from now on.
-                Err(error) if self.segmented && is_gso_refusal(&error) && runs[next].count > 1 => {
-                    self.segmented = false;
-                    let rest: usize = runs[..next].iter().map(|run| run.count).sum();
-                    runs = batch.runs(false);
-                    next = rest;
+                // The kernel does not segment this run: send it one by one, and all others where it never does.
+                Err(error) if runs[next].count > 1 => {
+                    if matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOPROTOOPT)) {
+                        self.segmented = false;
+                    }
+                    let singles = runs[next].singles();
+                    runs.splice(next..=next, singles);
                 }
                 // This destination does not work (unreachable, refused): skip it alone.
                 Err(_) => {
@@ -208,13 +216,35 @@ impl BatchSocket {
         sent
     }
 
-    fn send_runs(&self, bytes: &[u8], runs: &[Run]) -> io::Result<usize> {
+    /// The destination in the socket's own family.
+    fn name_of(&self, destination: SocketAddr) -> socket2::SockAddr {
+        match destination {
+            SocketAddr::V4(v4) if !self.is_v4 => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()).into()
+            }
+            other => other.into(),
+        }
+    }
+
+    /// The address, if this machine has it; else "any", and the kernel chooses. It refuses to send from others.
+    fn own_or_any(&mut self, address: Ipv4Addr) -> Ipv4Addr {
+        let known = self.own.iter().find(|(known, _)| *known == address).map(|(_, own)| *own);
+        let own = known.unwrap_or_else(|| {
+            let own = std::net::UdpSocket::bind((address, 0)).is_ok();
+            self.own.push((address, own));
+            own
+        });
+        if own { address } else { Ipv4Addr::UNSPECIFIED }
+    }
+
+    fn send_runs(&mut self, bytes: &[u8], runs: &[Run]) -> io::Result<usize> {
         // SAFETY: all-zero is a valid value of these C structs.
         let mut iovecs: [libc::iovec; SEND_BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; SEND_BATCH] = unsafe { zeroed() };
         let mut controls = [SendControl::default(); SEND_BATCH];
-        let mut names: Vec<socket2::SockAddr> = runs.iter().map(|run| run.destination.into()).collect();
+        let mut names: Vec<socket2::SockAddr> =
+            runs.iter().map(|run| self.name_of(run.destination)).collect();
         for (index, run) in runs.iter().enumerate() {
             let slice = &bytes[run.start..run.start + run.len];
             iovecs[index].iov_base = slice.as_ptr().cast_mut().cast();
@@ -224,8 +254,8 @@ impl BatchSocket {
             header.msg_namelen = names[index].len();
             header.msg_iov = &raw mut iovecs[index];
             header.msg_iovlen = 1;
-            if let IpAddr::V4(source) = run.source {
-                controls[index] = SendControl::new(source, run.segment as u16);
+            if let (IpAddr::V4(source), true) = (run.source, self.is_v4) {
+                controls[index] = SendControl::new(self.own_or_any(source), run.segment as u16);
                 header.msg_control = (&raw mut controls[index]).cast();
                 // The segment size is the second message, left out where there is nothing to segment.
                 header.msg_controllen =
@@ -337,10 +367,6 @@ fn report_targets(socket: &Socket) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn is_gso_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::ENOPROTOOPT))
-}
-
 /// The kernel's address; IPv4-mapped IPv6 becomes IPv4, so that one client has one name.
 fn to_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     let pointer: *const libc::sockaddr_storage = storage;
@@ -366,6 +392,39 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+
+    #[test]
+    fn an_announced_address_of_a_nat_is_not_sent_from() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let mut socket = BatchSocket::bind("127.0.0.1:0".parse().unwrap(), wake).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut batch = SendBatch::default();
+        // TEST-NET-3 (RFC 5737): nobody's address.
+        batch.push(Ipv4Addr::new(203, 0, 113, 9).into(), receiver.local_addr().unwrap(), false, b"hello");
+        assert_eq!(socket.send(&mut batch).datagrams, 1);
+        assert_eq!(receiver.recv(&mut [0; 16]).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_socket_of_both_families_reaches_ipv4() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let mut socket = BatchSocket::bind("[::]:0".parse().unwrap(), wake).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut batch = SendBatch::default();
+        for _ in 0..3 {
+            batch.push(Ipv4Addr::LOCALHOST.into(), receiver.local_addr().unwrap(), false, b"hello");
+        }
+        assert_eq!(socket.send(&mut batch).datagrams, 3);
+        let (len, from) = receiver.recv_from(&mut [0; 16]).unwrap();
+        assert_eq!(len, 5);
+        receiver.send_to(b"back", from).unwrap();
+        socket.wait(Duration::from_secs(5));
+        assert_eq!(socket.receive(), 1);
+        let source = socket.datagram(0).map(|(source, _, _)| source);
+        assert_eq!(source, Some(receiver.local_addr().unwrap()), "one client, one name");
+    }
 
     #[test]
     fn a_segmented_batch_arrives_as_single_datagrams() {

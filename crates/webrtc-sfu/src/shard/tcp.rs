@@ -23,6 +23,8 @@ const WRITE_QUEUE: usize = 512;
 /// Connections that have not proved anything yet.
 const MAX_UNPROVEN: usize = 1_024;
 const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest frame accepted: a datagram's worth.
 const MAX_FRAME: usize = 2_048;
 
@@ -40,7 +42,11 @@ pub(crate) async fn accept(
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, remote)) = accepted else { continue };
+        let Ok((stream, remote)) = accepted else {
+            // Out of descriptors, most likely; trying again at once would spin.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let Ok(permit) = Arc::clone(&unproven).try_acquire_owned() else { continue };
         let (shards, ufrags, hard) = (shards.clone(), Arc::clone(&ufrags), lifecycle.hard());
         lifecycle.spawn("ice-tcp", async move {
@@ -77,7 +83,8 @@ async fn serve(
     let reading = async {
         shard.send(Command::TcpOpened { remote, writer: frames }).await.ok()?;
         shard.send(Command::TcpFrame { remote, bytes: first }).await.ok()?;
-        while let Some(bytes) = read_frame(&mut reader).await {
+        // ICE consent checks come every few seconds: a silent connection is a dead one.
+        while let Ok(Some(bytes)) = tokio::time::timeout(IDLE_LIMIT, read_frame(&mut reader)).await {
             shard.send(Command::TcpFrame { remote, bytes }).await.ok()?;
         }
         Some(())

@@ -11,11 +11,14 @@ use super::fanout::TrackId;
 use super::worker::Shard;
 use crate::engine::Moment;
 use crate::engine::feedback::Uplink;
-use crate::engine::room::leave;
 use livekit_protocol as proto;
 
-/// ICE consent may be missing this long (livekit-protocol §4: disconnected 10 s, failed 5 s more).
-const ICE_FAILED_AFTER: Duration = Duration::from_secs(15);
+/// `str0m` calls a connection disconnected after 15 s without a check, which is when LiveKit calls it failed
+/// (livekit-protocol §4); this much more lets a check that is just late undo it.
+const ICE_FAILED_AFTER: Duration = Duration::from_secs(1);
+
+/// A client that closes its connection says `leave` too; whichever comes first, it is the client's own leaving.
+const LEAVE_MAY_FOLLOW: Duration = Duration::from_secs(2);
 
 /// When each recurring duty is next due.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl Shard {
             self.review_quality(now.at);
             for name in self.room_names() {
                 if let Some(host) = self.rooms.get_mut(&name) {
-                    host.room.update_all_subscribed_qualities();
+                    host.room.review_subscribed_qualities();
                 }
             }
         }
@@ -103,9 +106,10 @@ impl Shard {
                 .or_default();
             *loudest = loudest.max(level);
         }
-        for (name, levels) in levels {
+        let silence = BTreeMap::new();
+        for name in self.room_names() {
             if let Some(host) = self.rooms.get_mut(&name) {
-                host.room.update_speakers(&levels);
+                host.room.update_speakers(levels.get(&name).unwrap_or(&silence));
             }
         }
     }
@@ -115,6 +119,7 @@ impl Shard {
         for track in self.tracks.iter_mut() {
             let live = track.activity.live(now).contains(&true);
             let windows = track.losses.each_mut().map(aura_media::loss::LossCounter::close_window);
+            track.upstream_loss = windows.map(|window| window.loss_percent() / 100.0);
             let worst = windows.iter().map(|window| window.loss_percent()).fold(0.0, f32::max);
             let gone = self.peers.get(track.peer).is_none_or(|slot| slot.peer.disconnected_at.is_some());
             let entry = uplinks
@@ -140,13 +145,18 @@ impl Shard {
             let Some(slot) = self.peers.get(id) else { continue };
             let lost =
                 slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
-            let silent = slot.peer.answer_overdue(now.at);
+            let overdue = slot.peer.answer_overdue(now.at);
+            let closed = slot.peer.closed_at.is_some_and(|at| now.at.duration_since(at) > LEAVE_MAY_FOLLOW);
+            if !(lost || overdue || closed) {
+                continue;
+            }
             let (room, owner) = (Arc::clone(&slot.peer.room), slot.peer.owner.clone());
             let Some(host) = self.rooms.get_mut(&room) else { continue };
-            if silent {
-                let reconnect =
-                    leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
-                host.room.signal(&owner, reconnect);
+            // Without signalling no answer can come; the resume window decides.
+            let reachable = host.links.get(&owner).is_some_and(|link| link.outbound.is_some());
+            if closed {
+                host.room.remove(&owner, proto::DisconnectReason::ClientInitiated, now);
+            } else if overdue && reachable {
                 host.room.remove(&owner, proto::DisconnectReason::StateMismatch, now);
             } else if lost {
                 host.room.media_failed(&owner, now);

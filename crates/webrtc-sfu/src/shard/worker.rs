@@ -1,6 +1,6 @@
 //! The shard's thread: its state, its loop, and the small things all parts of it use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::demux::{Demux, Path};
 use super::fanout::Tracks;
 use super::host::Host;
 use super::peers::Peers;
-use super::socket::{BatchSocket, Wake};
+use super::socket::{BatchSocket, RECEIVE_BATCH, Wake};
 use super::ticks::Duties;
 use crate::engine::Moment;
 use crate::engine::admin::AdminError;
@@ -49,6 +49,8 @@ pub(crate) struct Shard {
     pub(crate) rooms: HashMap<Arc<str>, Host>,
     /// Rooms the packet path left outputs in.
     pub(crate) rooms_with_output: Vec<Arc<str>>,
+    /// Participants whose receiving connection has something to negotiate.
+    pub(crate) negotiations: VecDeque<(Arc<str>, ParticipantSid)>,
     pub(crate) tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
     pub(crate) duties: Duties,
     pub(crate) counters: Counters,
@@ -92,6 +94,7 @@ impl Shard {
         }
         self.peers.run_timers(now.at);
         self.run_duties(now);
+        self.run_negotiations(now.at);
         self.settle(now);
         self.flush();
     }
@@ -112,7 +115,8 @@ impl Shard {
                 // Each packet's copies are queued before the next is read; `str0m` holds one at a time.
                 self.handle_events(now);
             }
-            if count == 0 {
+            // A short batch emptied the socket; asking again would cost a call to be told so.
+            if count < RECEIVE_BATCH {
                 break;
             }
         }
@@ -202,6 +206,7 @@ impl Shard {
                     .record(now.at.duration_since(slot.peer.created_at).as_secs_f64());
                 slot.peer.disconnected_at = None;
                 self.start_copies(&room, &owner, now.at);
+                self.choose_layers_for(id, now.at);
                 if let Some(host) = self.rooms.get_mut(&room)
                     && host.links.get(&owner).is_some_and(|link| link.primary == id)
                 {
@@ -210,7 +215,7 @@ impl Shard {
             }
             PeerEvent::Disconnected => slot.peer.disconnected_at = Some(now.at),
             PeerEvent::Recovered => slot.peer.disconnected_at = None,
-            PeerEvent::Closed => self.on_peer_failed(id, "closed by the client", now),
+            PeerEvent::Closed => slot.peer.closed_at = Some(now.at),
             PeerEvent::Keyframe { mid } => self.on_keyframe_request(id, mid, now.at),
             PeerEvent::SenderReport { mid, ssrc, received_at, ntp, rtp_timestamp } => {
                 let source = slot.sources.get(&ssrc).copied();
@@ -232,10 +237,7 @@ impl Shard {
             }
             PeerEvent::DownlinkLoss { mid, loss } => self.on_downlink_loss(id, mid, loss, now.at),
             PeerEvent::ChannelReady => {
-                let peer = &mut slot.peer;
-                if peer.channels.flush(&mut peer.rtc) {
-                    self.peers.touch(id);
-                }
+                self.peers.change(id, |peer| Ok(peer.channels.flush(&mut peer.rtc)));
             }
         }
         self.carry_out(&room, now);

@@ -15,8 +15,12 @@ pub(crate) const RELIABLE: &str = "_reliable";
 pub(crate) const LOSSY: &str = "_lossy";
 pub(crate) const DATA_TRACK: &str = "_data_track";
 
-/// Reliable bytes that may wait for a slow receiver before it is told to reconnect.
+/// Reliable bytes that may wait for a slow receiver.
 const MAX_QUEUED_BYTES: usize = 8 * 1024 * 1024;
+/// …and for one whose channel has not opened (livekit-protocol §3 "Reliable resend").
+const MAX_UNOPENED_BYTES: usize = 100 * 1024;
+/// Lossy data behind this much is late already.
+const LOSSY_BEHIND_BYTES: usize = 64 * 1024;
 /// Channels one connection may open.
 const MAX_CHANNELS: usize = 32;
 
@@ -37,10 +41,6 @@ pub(crate) enum Label {
     DataTrack,
     Unknown,
 }
-
-/// The receiver is too slow to keep.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overflow;
 
 impl Channels {
     /// The channels the server opens on a subscriber connection.
@@ -88,32 +88,39 @@ impl Channels {
         self.labels.get(&id).copied()
     }
 
-    /// Sends, queues or (lossy) drops one message.
-    pub(crate) fn send(
-        &mut self,
-        rtc: &mut Rtc,
-        channel: DataChannel,
-        payload: Arc<[u8]>,
-    ) -> Result<(), Overflow> {
-        match channel {
-            DataChannel::Lossy => {
-                if !self.lossy.is_some_and(|id| write(rtc, id, &payload)) {
-                    self.dropped += 1;
-                }
-                Ok(())
-            }
-            DataChannel::Reliable => {
-                if self.queue.is_empty() && self.reliable.is_some_and(|id| write(rtc, id, &payload)) {
-                    return Ok(());
-                }
-                self.queued_bytes += payload.len();
-                if self.queued_bytes > MAX_QUEUED_BYTES {
-                    return Err(Overflow);
-                }
-                self.queue.push_back(payload);
-                Ok(())
+    /// Sends, queues or drops one message. Lossy messages are dropped rather than delayed; reliable ones only when a
+    /// receiver is so slow, or so long without a channel, that its queue is full.
+    pub(crate) fn send(&mut self, rtc: &mut Rtc, channel: DataChannel, payload: Arc<[u8]>) {
+        let sent = match channel {
+            DataChannel::Lossy => self.lossy.is_some_and(|id| {
+                let behind =
+                    rtc.channel(id).is_some_and(|mut channel| channel.buffered_amount() > LOSSY_BEHIND_BYTES);
+                !behind && write(rtc, id, &payload) == Written::Yes
+            }),
+            DataChannel::Reliable => self.send_reliable(rtc, payload),
+        };
+        if !sent {
+            self.dropped += 1;
+        }
+    }
+
+    fn send_reliable(&mut self, rtc: &mut Rtc, payload: Arc<[u8]>) -> bool {
+        if self.queue.is_empty()
+            && let Some(id) = self.reliable
+        {
+            match write(rtc, id, &payload) {
+                Written::Yes => return true,
+                Written::Never => return false,
+                Written::Later => {}
             }
         }
+        let limit = if self.reliable.is_some() { MAX_QUEUED_BYTES } else { MAX_UNOPENED_BYTES };
+        if self.queued_bytes + payload.len() > limit {
+            return false;
+        }
+        self.queued_bytes += payload.len();
+        self.queue.push_back(payload);
+        true
     }
 
     /// Sends what waits, as far as the buffer lets. Returns whether anything was written.
@@ -121,10 +128,12 @@ impl Channels {
         let Some(id) = self.reliable else { return false };
         let mut wrote = false;
         while let Some(payload) = self.queue.front() {
-            if !write(rtc, id, payload) {
-                break;
+            // A message the channel can never take must not hold up those behind it.
+            match write(rtc, id, payload) {
+                Written::Later => break,
+                Written::Yes => wrote = true,
+                Written::Never => self.dropped += 1,
             }
-            wrote = true;
             self.queued_bytes -= payload.len();
             self.queue.pop_front();
         }
@@ -132,13 +141,23 @@ impl Channels {
     }
 }
 
-fn write(rtc: &mut Rtc, id: ChannelId, payload: &[u8]) -> bool {
-    rtc.channel(id).is_some_and(|mut channel| {
-        let accepted = channel.write(true, payload).unwrap_or(false);
-        if !accepted {
-            // Ask to be woken when half of the buffer has drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Yes,
+    /// The buffer is full; we are woken when half of it has drained.
+    Later,
+    /// The channel refuses it for good.
+    Never,
+}
+
+fn write(rtc: &mut Rtc, id: ChannelId, payload: &[u8]) -> Written {
+    let Some(mut channel) = rtc.channel(id) else { return Written::Later };
+    match channel.write(true, payload) {
+        Ok(true) => Written::Yes,
+        Ok(false) => {
             channel.set_buffered_amount_low_threshold(256 * 1024);
+            Written::Later
         }
-        accepted
-    })
+        Err(_) => Written::Never,
+    }
 }

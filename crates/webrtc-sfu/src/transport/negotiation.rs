@@ -45,6 +45,8 @@ pub(crate) struct Negotiation {
     dirty: bool,
     next_offer_id: u32,
     opened_channels: bool,
+    /// The client has answered an offer of ours.
+    answered: bool,
 }
 
 struct OutstandingOffer {
@@ -175,6 +177,8 @@ impl Peer {
             return None;
         }
         if restart && let Some(lost) = self.negotiation.offer.take() {
+            // Channels offered for the first time were lost with it.
+            self.negotiation.opened_channels = self.negotiation.answered;
             drop(lost);
             self.negotiation.withdraw_unconfirmed(&self.rtc);
         }
@@ -256,6 +260,7 @@ impl Peer {
         let parsed =
             SdpAnswer::from_sdp_string(&answer.sdp).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
+        self.negotiation.answered = true;
         self.negotiation.refresh_live();
         Ok(())
     }

@@ -9,7 +9,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc, Vp8Descriptor};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
-use super::channels::{Channels, Label, Overflow};
+use super::channels::{Channels, Label};
 use super::negotiation::Negotiation;
 use super::{Datagram, Outgoing, PeerEvent, Role, SubscriberTransport, TransportError};
 use crate::engine::DataChannel;
@@ -27,6 +27,8 @@ pub(crate) struct Peer {
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
     pub(crate) connected: bool,
+    /// When the client closed it.
+    pub(crate) closed_at: Option<Instant>,
     pub(crate) created_at: Instant,
 }
 
@@ -41,6 +43,7 @@ impl Peer {
             channels: Channels::default(),
             disconnected_at: None,
             connected: false,
+            closed_at: None,
             created_at: now,
         }
     }
@@ -56,8 +59,8 @@ impl Peer {
     }
 
     /// Sends a message on a data channel, in order.
-    pub(crate) fn send_data(&mut self, channel: DataChannel, payload: Arc<[u8]>) -> Result<(), Overflow> {
-        self.channels.send(&mut self.rtc, channel, payload)
+    pub(crate) fn send_data(&mut self, channel: DataChannel, payload: Arc<[u8]>) {
+        self.channels.send(&mut self.rtc, channel, payload);
     }
 
     /// Asks the client for a keyframe of one incoming stream. False when that stream is not there.

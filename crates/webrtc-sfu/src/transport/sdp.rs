@@ -74,6 +74,8 @@ fn read_attribute<'a>(
         "sendonly" => section.client_receives = false,
         "recvonly" => section.client_sends = false,
         "inactive" => (section.client_sends, section.client_receives) = (false, false),
+        // Firefox writes port 0 on sections that exist only in the bundle (RFC 9143 §6); they are open.
+        "bundle-only" => section.stopped = false,
         "msid" => section.track_id = value.split(' ').nth(1).map(str::to_owned),
         "simulcast" => section.simulcast = value.contains("send"),
         "rtpmap" => {
@@ -206,6 +208,14 @@ mod tests {
         assert!(sections[0].client_sends && !sections[0].client_receives);
         assert!(!sections[1].client_sends && sections[1].client_receives);
         assert_eq!(sections[2].kind, None);
+    }
+
+    #[test]
+    fn firefox_sections_of_port_zero_are_open_in_the_bundle() {
+        let offer = "v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 120\r\na=bundle-only\r\na=recvonly\r\na=mid:4\r\n\
+            m=video 0 UDP/TLS/RTP/SAVPF 120\r\na=inactive\r\na=mid:5\r\n";
+        let stopped: Vec<_> = read_sections(offer).iter().map(|section| section.stopped).collect();
+        assert_eq!(stopped, [false, true]);
     }
 
     #[test]
