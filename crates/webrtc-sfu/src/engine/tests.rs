@@ -468,6 +468,32 @@ fn rooms_end_when_nobody_came_or_everybody_left() {
 }
 
 #[test]
+fn an_agent_alone_keeps_no_room_open() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    let agent = Joiner { kind: proto::participant_info::Kind::Agent, ..joiner("helper") };
+    let agent = stage.join_as(agent).unwrap();
+    stage.room.media_connected(&agent);
+    stage.room.remove(&alice, proto::DisconnectReason::ClientInitiated, stage.now);
+    stage.pass(Duration::from_secs(21));
+    assert!(stage.room.is_ended());
+}
+
+#[test]
+fn both_connections_of_a_client_may_fail_and_it_still_resumes() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    stage.room.media_connected(&alice);
+    stage.forget();
+    stage.room.media_failed(&alice, stage.now);
+    stage.room.media_failed(&alice, stage.now);
+    stage.collect();
+    let Some(Message::Leave(leave)) = stage.told_to(&alice).next() else { panic!("asked to resume") };
+    assert_eq!(leave.action, proto::leave_request::Action::Resume as i32);
+    assert!(stage.room.participants.contains_key(&alice));
+}
+
+#[test]
 fn an_administrator_mutes_and_may_not_unmute() {
     let mut stage = Stage::new();
     let alice = stage.join("alice");

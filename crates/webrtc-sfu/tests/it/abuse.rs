@@ -98,7 +98,9 @@ async fn descriptions_we_cannot_use_mean_starting_over() {
     let no_credentials =
         "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
     let many = format!("v=0\r\n{}", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(600));
-    for sdp in ["", "garbage", no_credentials, &many, &"a=x\r\n".repeat(200_000)] {
+    for sdp in
+        ["", "garbage", no_credentials, &one_payload_type_for_two_codecs(), &many, &"a=x\r\n".repeat(200_000)]
+    {
         let (mut client, _) = sfu.join("hall", "eve").await;
         let offer = proto::SessionDescription {
             r#type: "offer".into(),
@@ -115,6 +117,41 @@ async fn descriptions_we_cannot_use_mean_starting_over() {
             .await;
         assert_eq!(leave.action, proto::leave_request::Action::Reconnect as i32);
     }
+    is_alive(&sfu).await;
+}
+
+/// Parses, and makes the WebRTC library panic: the same payload type means Opus and VP8.
+fn one_payload_type_for_two_codecs() -> String {
+    let transport = "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
+        a=fingerprint:sha-256 \
+        00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n";
+    format!(
+        "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n{transport}a=recvonly\r\na=rtcp-mux\r\n\
+         a=rtpmap:111 opus/48000/2\r\n\
+         m=video 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n{transport}a=recvonly\r\na=rtcp-mux\r\n\
+         a=rtpmap:111 VP8/90000\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_promise_with_endless_codecs_is_refused() {
+    let sfu = Sfu::start().await;
+    let (mut client, _) = sfu.join("hall", "eve").await;
+    let bomb = proto::AddTrackRequest {
+        cid: "bomb".into(),
+        simulcast_codecs: vec![proto::SimulcastCodec::default(); 100_000],
+        layers: vec![proto::VideoLayer::default(); 100_000],
+        ..Default::default()
+    };
+    client.send(Request::AddTrack(bomb)).await;
+    let reason = client
+        .until(|message| match message {
+            Response::RequestResponse(response) => Some(response.reason),
+            _ => None,
+        })
+        .await;
+    assert_eq!(reason, proto::request_response::Reason::LimitExceeded as i32);
     is_alive(&sfu).await;
 }
 
