@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use auralink_tests::{Browser, Outcome, Person, Stack, Window, entries, fixture, wait};
+use auralink_tests::{
+    Browser, Mode, Outcome, Person, Stack, WebApp, Window, WindowOptions, entries, fixture, id, wait,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -181,6 +183,7 @@ async fn postgres_dies_and_comes_back_with_every_acknowledged_write() -> Outcome
     Ok(())
 }
 
+/// LiveKit's own client, with its own idea of when to try again.
 #[tokio::test]
 async fn the_sfu_dies_and_browsers_are_back_in_the_call() -> Outcome {
     let _turn = fixture::turn().await;
@@ -203,4 +206,41 @@ async fn the_sfu_dies_and_browsers_are_back_in_the_call() -> Outcome {
     }
     call.newcomer_joins().await?;
     Ok(())
+}
+
+async fn the_web_app_comes_back_after(outage: Duration) -> Outcome {
+    let _turn = fixture::turn().await;
+    let (mut stack, browser) = tokio::try_join!(Stack::start(), Browser::start())?;
+    let window = async |name: &str| {
+        let window = browser.window(name, WindowOptions::default()).await?;
+        let app = WebApp::new(window, &stack.url);
+        app.sign_up(name).await?;
+        anyhow::Ok(app)
+    };
+    let (alice, bob) = tokio::try_join!(window("Alice"), window("Bob"))?;
+    let room = alice.create_room("Under fire").await?;
+    let link = alice.invite_link(&room).await?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    bob.join(&link, Mode::Single).await?;
+    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+
+    stack.sfu.kill().await?;
+    alice.window.see(&id("connection-banner")).await?;
+    // The length of the outage is the fault itself, not a wait for something.
+    tokio::time::sleep(outage).await;
+    stack.sfu.restart().await?;
+    let back = async { tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1)) };
+    assert!(timeout(REJOIN_LIMIT, back).await.is_ok(), "not back in the call within {REJOIN_LIMIT:?}");
+    alice.window.see_gone(&id("connection-banner")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_web_app_tells_of_the_outage_and_comes_back() -> Outcome {
+    the_web_app_comes_back_after(Duration::ZERO).await
+}
+
+#[tokio::test]
+async fn the_web_app_comes_back_after_a_long_outage() -> Outcome {
+    the_web_app_comes_back_after(Duration::from_secs(20)).await
 }
