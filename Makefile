@@ -45,12 +45,12 @@ fmt: ## Format the Rust code
 	cargo fmt --all
 
 bench-api: web ## REST latency and joins per second; writes target/bench/api.json
-	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard
-	cargo run --release -p auralink-tests --bin bench-api
+	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin bench-api
+	$(TARGET_DIR)/release/bench-api
 
 bench-sfu: ## Forwarded packets per CPU-second; writes target/bench/sfu.json
-	cargo build --release --bin webrtc-sfu
-	cargo run --release -p auralink-tests --bin bench-sfu
+	cargo build --release --bin webrtc-sfu --bin bench-sfu
+	$(TARGET_DIR)/release/bench-sfu
 
 fuzz: ## Coverage-guided fuzzing for a minute: make fuzz TARGET=sdp (TIME=600 for ten)
 	@if [[ -z "$(TARGET)" ]]; then \
