@@ -1,4 +1,5 @@
-//! Doors for the fuzzer (`fuzz/`) to parsers of the wire that are private otherwise. Compiled only for it.
+//! Doors for the fuzzer (`fuzz/`) to parsers of the wire that are private otherwise. Compiled only for it, and for tests
+//! that walk through them with random input.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -79,5 +80,36 @@ fn joiner(identity: &str) -> Joiner {
         client: proto::ClientInfo::default(),
         mode: ConnectionMode::Single,
         auto_subscribe: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_door_lets_a_panic_through(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "\\PC{0,200}") {
+            super::sdp(&text);
+            super::sdp(&String::from_utf8_lossy(&bytes));
+            super::join_request(&text);
+            super::stun(&bytes);
+            super::room(&bytes);
+        }
+
+        #[test]
+        fn lines_of_a_description_in_any_order_are_kept(
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    Just("m=audio 9 X 111"), Just("m=video 0 X 96 97"), Just("a=mid:1"), Just("a=mid:"),
+                    Just("a=sendonly"), Just("a=recvonly"), Just("a=msid:a b"), Just("a=ssrc:1 msid:a b"),
+                    Just("a=ssrc-group:FID 1 2"), Just("a=rtpmap:111 opus/48000/2"), Just("a=fmtp:111 x=1"),
+                    Just("a=bundle-only"), Just("v=0"),
+                ],
+                0..40,
+            ),
+        ) {
+            super::sdp(&lines.join("\r\n"));
+        }
     }
 }

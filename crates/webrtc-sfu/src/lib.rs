@@ -8,7 +8,7 @@ mod api;
 mod config;
 mod control;
 mod engine;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod shard;
 mod transport;
