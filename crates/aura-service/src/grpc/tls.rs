@@ -40,6 +40,9 @@ impl Tls {
     /// From PEM texts.
     #[must_use]
     pub fn from_pem(cert_pem: impl Into<String>, key_pem: Secret, ca_pem: impl Into<String>) -> Self {
+        // Another crate in the same program may bring a second provider, and rustls then refuses to choose, by panicking.
+        // An error means that somebody chose already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self { cert_pem: cert_pem.into(), key_pem, ca_pem: ca_pem.into() }
     }
 
