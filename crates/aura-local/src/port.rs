@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const FIRST: u16 = 18_000;
 const LAST: u16 = 32_000;
+const LONGEST_RUN: u16 = 64;
+const STARTS: u16 = LAST - FIRST - LONGEST_RUN;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -17,15 +19,15 @@ pub fn free_port() -> u16 {
     free_ports(1)
 }
 
-/// The first of `count` consecutive ports that are all free for TCP and UDP.
+/// The first of `count` consecutive ports that are all free for TCP and UDP; no port is offered twice.
 ///
 /// # Panics
-/// When no such run is free in 18000–32000, which means the machine is exhausted.
+/// When no such run is free in 18000–32000, which means the machine is exhausted; or for more than 64 ports.
 pub fn free_ports(count: u16) -> u16 {
-    let span = LAST - FIRST - count;
-    let start = ((process::id().wrapping_mul(2_654_435_761) >> 16) % u32::from(span)) as u16;
-    for _ in 0..span {
-        let offset = NEXT.fetch_add(count, Ordering::Relaxed).wrapping_add(start) % span;
+    assert!(count <= LONGEST_RUN, "at most {LONGEST_RUN} ports at once");
+    let start = ((process::id().wrapping_mul(2_654_435_761) >> 16) % u32::from(STARTS)) as u16;
+    for _ in 0..STARTS {
+        let offset = NEXT.fetch_add(count, Ordering::Relaxed).wrapping_add(start) % STARTS;
         let first = FIRST + offset;
         if (first..first + count).all(is_free) {
             return first;

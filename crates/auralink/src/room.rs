@@ -61,7 +61,11 @@ enum Command {
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let server = Server { url: http_url(&options.url), keys: options.keys, client: Client::new() };
+    let url = http_url(&options.url);
+    if url.starts_with("https://") {
+        bail!("this tool speaks to the SFU itself, without TLS: give its http:// address behind the proxy");
+    }
+    let server = Server { url, keys: options.keys, client: Client::new() };
     match options.command {
         Command::List => {
             let reply = server.call("ListRooms", None, json!({})).await?;
