@@ -8,6 +8,7 @@ use aura_service::config::{
     DatabaseConfig, Environment, Faults, LivekitKeys, LogConfig, RedisConfig, Secret, ServiceConfig,
     ShutdownConfig, TelemetryConfig,
 };
+use aura_service::grpc::TlsConfig;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use time::Duration;
@@ -25,6 +26,9 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub public_url: String,
+    /// mTLS for gRPC, served and called; plain, with service tokens only, when absent.
+    #[serde(default)]
+    pub grpc_tls: Option<TlsConfig>,
     pub housekeeping_s: u32,
     #[serde(default)]
     pub log: LogConfig,

@@ -16,6 +16,7 @@ use crate::ws::Hub;
 use crate::{grpc, housekeeping, server};
 use aura_service::auth::service::ServiceKeys;
 use aura_service::auth::user::UserKeys;
+use aura_service::grpc::Tls;
 use aura_service::{Health, Lifecycle, http};
 use aura_store::bus::{Publisher, Subscriber};
 use aura_store::{Database, DatabaseOptions, Redis, RedisRateLimiter, StoreError};
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 const POOL_METRICS: Duration = Duration::from_secs(5);
 
@@ -50,7 +52,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
     let db = open_database(&config).await?;
     let redis = Redis::new(config.redis.url.expose())?;
     let service_keys = ServiceKeys::new(&config.auth.service_secret).map_err(StartError::ServiceKeys)?;
-    let sfu = open_sfu(&config, &service_keys, &clock)?;
+    let tls = config.grpc_tls.as_ref().map(Tls::load).transpose()?;
+    let sfu = open_sfu(&config, &service_keys, tls.clone(), &clock)?;
     let (publisher, publishing) = Publisher::new(config.redis.url.expose(), Arc::clone(&clock))?;
     lifecycle.spawn("bus-publisher", publishing.run(lifecycle.soft()));
 
@@ -74,7 +77,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
     let router = server::router(app.clone(), &health, &config)?;
     Ok(Running {
         http: http::serve(http_listener, router, &lifecycle, "http")?,
-        grpc: grpc::serve(grpc_listener, &app, service_keys, &health, &lifecycle)?,
+        grpc: grpc::serve(grpc_listener, &app, service_keys, tls, &health, &lifecycle)?,
         admin: http::serve(admin_listener, health.router(), &lifecycle, "admin")?,
     })
 }
@@ -148,9 +151,17 @@ async fn open_database(config: &Config) -> anyhow::Result<Database> {
     Ok(db)
 }
 
-fn open_sfu(config: &Config, keys: &ServiceKeys, clock: &SharedClock) -> anyhow::Result<Sfu> {
+fn open_sfu(
+    config: &Config,
+    keys: &ServiceKeys,
+    tls: Option<Tls>,
+    clock: &SharedClock,
+) -> anyhow::Result<Sfu> {
+    // The certificate must name the host we dial.
+    let host = Url::parse(&config.sfu.grpc_url)?.host_str().unwrap_or_default().to_owned();
     let channel =
         aura_service::grpc::Client::new("dashboard", &config.sfu.grpc_url, keys.clone(), Arc::clone(clock))
+            .tls(tls, &host)
             .idempotent(&[
                 "/auralink.sfu.v1.RoomControl/ListRooms",
                 "/auralink.sfu.v1.RoomControl/ListParticipants",

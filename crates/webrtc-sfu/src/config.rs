@@ -7,6 +7,7 @@ use aura_service::config::{
     Environment, Faults, LivekitKeys, LogConfig, RedisConfig, Secret, ServiceConfig, ShutdownConfig,
     TelemetryConfig,
 };
+use aura_service::grpc::TlsConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::room::RoomPolicy;
@@ -20,6 +21,9 @@ pub struct Config {
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
     pub(crate) region: String,
+    /// mTLS for gRPC; plain, with service tokens only, when absent.
+    #[serde(default)]
+    pub(crate) grpc_tls: Option<TlsConfig>,
     pub(crate) auth: AuthConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) rtc: RtcSection,

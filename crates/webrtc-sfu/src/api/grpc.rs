@@ -3,7 +3,7 @@
 use aura_proto::sfu::v1 as pb;
 use aura_proto::sfu::v1::room_control_server::{RoomControl, RoomControlServer};
 use aura_service::auth::service::ServiceKeys;
-use aura_service::grpc::{PeerPolicy, Server};
+use aura_service::grpc::{PeerPolicy, Server, Tls};
 use aura_service::{Health, Lifecycle, http};
 use aura_types::SharedClock;
 use livekit_protocol as proto;
@@ -35,8 +35,10 @@ pub(crate) async fn serve(
         .allow("dashboard", "auralink.sfu.v1.RoomControl")
         .allow("ai-core", "auralink.sfu.v1.RoomControl")
         .allow("ingress-egress", "auralink.sfu.v1.RoomControl");
+    let tls = config.grpc_tls.as_ref().map(Tls::load).transpose()?;
     Server::new("webrtc-sfu", clock, keys)
         .policy(policy)
+        .tls(tls)
         .health(health)
         .serve(listener, routes, lifecycle)?;
     Ok(())

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use aura_proto::sfu::v1 as pb;
 use aura_proto::sfu::v1::room_control_client::RoomControlClient;
+use aura_service::auth::service::ServiceKeys;
+use aura_service::config::Secret;
+use aura_service::grpc::{Client, Tls};
 use aura_store::bus::{BusItem, Subscriber};
-use aura_testkit::{RedisServer, tokens};
+use aura_testkit::{RedisServer, Scratch, tokens};
+use aura_types::SystemClock;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
@@ -159,4 +163,62 @@ async fn a_node_that_stops_sends_people_to_come_again() {
         tokio::net::TcpStream::connect(address).await.is_err()
     })
     .await;
+}
+
+/// Signs certificates for one deployment.
+struct Authority(rcgen::CertifiedIssuer<'static, rcgen::KeyPair>);
+
+/// PEM texts of one service's certificate, key and authority.
+struct Identity([String; 3]);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        Self(rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn identity(&self, service: &str) -> Identity {
+        let mut params = rcgen::CertificateParams::new(vec![service.to_owned()]).unwrap();
+        let uri = format!("spiffe://auralink/service/{service}");
+        params.subject_alt_names.push(rcgen::SanType::URI(uri.try_into().unwrap()));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
+        Identity([cert.pem(), key.serialize_pem(), self.0.pem()])
+    }
+}
+
+impl Identity {
+    fn tls(&self) -> Tls {
+        let [cert, key, ca] = &self.0;
+        Tls::from_pem(cert.as_str(), Secret::new(key.as_str()), ca.as_str())
+    }
+}
+
+#[tokio::test]
+async fn with_certificates_peers_are_who_their_certificate_says() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let folder = Scratch::new("sfu-tls");
+    let files = ["cert", "key", "ca"].map(|name| folder.path().join(name));
+    for (path, text) in files.iter().zip(ours.identity("webrtc-sfu").0) {
+        std::fs::write(path, text).unwrap();
+    }
+    let [cert, key, ca] = files.each_ref().map(|path| path.to_str().unwrap());
+    let sfu = Sfu::with(&[
+        ("AURA_SFU__GRPC_TLS__CERT_FILE", cert),
+        ("AURA_SFU__GRPC_TLS__KEY_FILE", key),
+        ("AURA_SFU__GRPC_TLS__CA_FILE", ca),
+    ])
+    .await;
+    let list = |tls: Tls| {
+        let keys = ServiceKeys::new(&Secret::new(SERVICE_SECRET)).unwrap();
+        // The token says dashboard every time; only the certificate counts.
+        let client = Client::new("dashboard", format!("https://{}", sfu.grpc), keys, SystemClock::shared());
+        let channel = client.tls(Some(tls), "webrtc-sfu").connect_lazy().unwrap();
+        async move { RoomControlClient::new(channel).list_rooms(pb::ListRoomsRequest::default()).await }
+    };
+    assert!(list(ours.identity("dashboard").tls()).await.is_ok());
+    let stranger = list(ours.identity("stranger").tls()).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::PermissionDenied);
+    assert!(list(theirs.identity("dashboard").tls()).await.is_err(), "another authority");
 }
