@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use livekit_protocol as proto;
 use prost::Message;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ApiState;
 use super::room_service::{OperationError, ParticipantChange};
-use super::twirp_json::{ToJson, decode_json};
+use super::twirp_json::ToJson;
 use crate::engine::admin::AdminError;
 
 const PROTOBUF: &str = "application/protobuf";
@@ -213,10 +213,8 @@ impl Call {
 
     fn read<T: Message + DeserializeOwned + Default>(&self) -> Result<T, TwirpError> {
         if self.json {
-            let value: Value = serde_json::from_slice(&self.body).map_err(|error| {
-                TwirpError::malformed(format!("the json request could not be decoded: {error}"))
-            })?;
-            decode_json(value).map_err(|error| {
+            // The crate reads every field in either spelling, camelCase or snake_case.
+            serde_json::from_slice(&self.body).map_err(|error| {
                 TwirpError::malformed(format!("the json request could not be decoded: {error}"))
             })
         } else {

@@ -2,17 +2,11 @@
 //! without them (livekit-protocol §8.8). Input is taken in either spelling.
 
 use livekit_protocol as proto;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// A reply as LiveKit's server writes it.
 pub(crate) trait ToJson {
     fn to_json(&self) -> Value;
-}
-
-/// Reads a message in protobuf's JSON form; the crate understands both spellings of every field.
-pub(crate) fn decode_json<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
-    serde_json::from_value(value)
 }
 
 impl ToJson for proto::Room {
@@ -165,10 +159,11 @@ mod tests {
         let value = room.to_json();
         assert_eq!(value["num_participants"], 0);
         assert_eq!(value["creation_time_ms"], "5", "64-bit integers are strings in protobuf's JSON");
-        assert_eq!(decode_json::<proto::Room>(value).unwrap(), room);
-        let camel: proto::CreateRoomRequest = decode_json(json!({ "name": "a", "emptyTimeout": 7 })).unwrap();
+        assert_eq!(serde_json::from_value::<proto::Room>(value).unwrap(), room);
+        let camel: proto::CreateRoomRequest =
+            serde_json::from_value(json!({ "name": "a", "emptyTimeout": 7 })).unwrap();
         let snake: proto::CreateRoomRequest =
-            decode_json(json!({ "name": "a", "empty_timeout": 7 })).unwrap();
+            serde_json::from_value(json!({ "name": "a", "empty_timeout": 7 })).unwrap();
         assert_eq!((camel.empty_timeout, snake.empty_timeout), (7, 7));
     }
 }

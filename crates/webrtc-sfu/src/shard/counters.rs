@@ -10,6 +10,7 @@ pub(crate) struct Counters {
     pub(crate) datagrams_unknown: u64,
     pub(crate) media_unclaimed: u64,
     pub(crate) data_refused: u64,
+    pub(crate) data_dropped: u64,
     pub(crate) peers_failed: u64,
     pub(crate) events_dropped: u64,
 }
@@ -27,6 +28,7 @@ impl Counters {
             ("aura_sfu_datagrams_unknown_total", taken.datagrams_unknown),
             ("aura_sfu_media_unclaimed_packets_total", taken.media_unclaimed),
             ("aura_sfu_data_refused_total", taken.data_refused),
+            ("aura_sfu_data_dropped_total", taken.data_dropped),
             ("aura_sfu_connections_failed_total", taken.peers_failed),
             ("aura_sfu_events_dropped_total", taken.events_dropped),
         ] {

@@ -243,8 +243,7 @@ impl BatchSocket {
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; SEND_BATCH] = unsafe { zeroed() };
         let mut controls = [SendControl::default(); SEND_BATCH];
-        let mut names: Vec<socket2::SockAddr> =
-            runs.iter().map(|run| self.name_of(run.destination)).collect();
+        let names: Vec<socket2::SockAddr> = runs.iter().map(|run| self.name_of(run.destination)).collect();
         for (index, run) in runs.iter().enumerate() {
             let slice = &bytes[run.start..run.start + run.len];
             iovecs[index].iov_base = slice.as_ptr().cast_mut().cast();
@@ -271,7 +270,6 @@ impl BatchSocket {
                 libc::MSG_DONTWAIT,
             )
         };
-        names.clear();
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 }

@@ -142,7 +142,8 @@ impl Shard {
     /// Connections without consent, and offers nobody answered.
     fn review_connections(&mut self, now: Moment) {
         for id in self.peers.ids() {
-            let Some(slot) = self.peers.get(id) else { continue };
+            let Some(slot) = self.peers.get_mut(id) else { continue };
+            self.counters.data_dropped += std::mem::take(&mut slot.peer.channels.dropped);
             let lost =
                 slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
             let overdue = slot.peer.answer_overdue(now.at);
