@@ -29,7 +29,7 @@ impl World {
         let body = json!({"name": "Secret merger talks", "description": "the price is 12 dollars"});
         let room = alice.room_with(body).await;
         let invite = alice.post(&format!("/rooms/{room}/invites"), json!({})).await.expect(201);
-        let message = json!({"id": Uuid::new_v4(), "text": "the launch code is 0451"});
+        let message = json!({"id": Uuid::new_v4(), "text": "the launch code is tango-seven-kilo"});
         alice.post(&format!("/rooms/{room}/messages"), message.clone()).await.expect(201);
         alice.upload(&format!("/rooms/{room}/files"), "merger-terms.txt", "the terms").await.expect(201);
         let file = alice.upload("/files", "diary.txt", "dear diary").await.expect(201);
@@ -50,7 +50,8 @@ impl World {
         let mut secrets: Vec<_> = secrets.into_iter().map(text).collect();
         secrets.extend([room.clone(), file_id.clone(), call_id.clone(), alice.email.clone()]);
         secrets.extend(
-            ["Secret merger", "12 dollars", "0451", "merger-terms", "the terms", "diary"].map(str::to_owned),
+            ["Secret merger", "12 dollars", "tango-seven-kilo", "merger-terms", "the terms", "diary"]
+                .map(str::to_owned),
         );
         Self {
             paths: vec![
