@@ -14,6 +14,8 @@ pub enum MediaKind {
 pub enum Codec {
     /// RFC 7587.
     Opus,
+    /// AuraLink's speech codec, `aic/48000` (docs: `aic-codec`). Always negotiated with Opus behind it.
+    Aic,
     /// G.711 µ-law.
     Pcmu,
     /// G.711 A-law.
@@ -32,14 +34,24 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec, in the order a server offers them.
-    pub const ALL: [Self; 8] =
-        [Self::Opus, Self::Pcmu, Self::Pcma, Self::Vp8, Self::H264, Self::Vp9, Self::Av1, Self::H265];
+    pub const ALL: [Self; 9] = [
+        Self::Opus,
+        Self::Aic,
+        Self::Pcmu,
+        Self::Pcma,
+        Self::Vp8,
+        Self::H264,
+        Self::Vp9,
+        Self::Av1,
+        Self::H265,
+    ];
 
     /// The MIME type, spelt as LiveKit clients expect it.
     #[must_use]
     pub const fn mime(self) -> &'static str {
         match self {
             Self::Opus => "audio/opus",
+            Self::Aic => "audio/aic",
             Self::Pcmu => "audio/PCMU",
             Self::Pcma => "audio/PCMA",
             Self::Vp8 => "video/VP8",
@@ -55,6 +67,7 @@ impl Codec {
     pub const fn short_name(self) -> &'static str {
         match self {
             Self::Opus => "opus",
+            Self::Aic => "aic",
             Self::Pcmu => "pcmu",
             Self::Pcma => "pcma",
             Self::Vp8 => "vp8",
@@ -76,7 +89,7 @@ impl Codec {
     #[must_use]
     pub const fn kind(self) -> MediaKind {
         match self {
-            Self::Opus | Self::Pcmu | Self::Pcma => MediaKind::Audio,
+            Self::Opus | Self::Aic | Self::Pcmu | Self::Pcma => MediaKind::Audio,
             _ => MediaKind::Video,
         }
     }
@@ -85,7 +98,7 @@ impl Codec {
     #[must_use]
     pub const fn clock_rate(self) -> u32 {
         match self {
-            Self::Opus => 48_000,
+            Self::Opus | Self::Aic => 48_000,
             Self::Pcmu | Self::Pcma => 8_000,
             _ => 90_000,
         }

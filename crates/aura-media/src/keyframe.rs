@@ -9,7 +9,7 @@ use crate::codec::Codec;
 #[must_use]
 pub fn starts_keyframe(codec: Codec, payload: &[u8]) -> bool {
     match codec {
-        Codec::Opus | Codec::Pcmu | Codec::Pcma => true,
+        Codec::Opus | Codec::Aic | Codec::Pcmu | Codec::Pcma => true,
         Codec::Vp8 => vp8(payload),
         Codec::Vp9 => vp9(payload),
         Codec::H264 => h264(payload),

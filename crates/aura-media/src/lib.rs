@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod codec;
+pub mod data_track;
 pub mod keyframe;
 pub mod layer;
 pub mod level;
