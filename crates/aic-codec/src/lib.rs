@@ -1,0 +1,18 @@
+//! AIC, AuraLink's neural speech codec: 16 kHz mono, 20 ms frames, 1.5, 3 and 6 kbit/s.
+#![warn(missing_docs)]
+
+mod backend;
+mod codec;
+mod error;
+mod model;
+mod nn;
+mod quantiser;
+
+pub use backend::Backend;
+pub use codec::{Arrived, BITS, Codes, Decoder, Encoder, FRAME, Rate, SAMPLE_RATE, STAGES};
+pub use error::{CodecError, StateError};
+pub use model::Model;
+pub use quantiser::{LATENT, MAX_BEAMS};
+
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,152 @@
+//! A model: manifest, two networks, codebooks. Loaded once, checked against its manifest, shared by all streams.
+//!
+//! The built-in one is compiled in with feature `bundled`. Files from elsewhere are not trusted: sizes are bounded and
+//! hostile bytes are an error.
+
+mod manifest;
+mod weights;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::backend::{Backend, Network, native};
+use crate::codec::{Decoder, Encoder};
+use crate::error::CodecError;
+use crate::quantiser::Quantiser;
+pub(crate) use manifest::{CODEBOOKS, DECODER, ENCODER, FILE_LIMIT, MANIFEST, MANIFEST_LIMIT, Manifest};
+pub(crate) use weights::Weights;
+
+/// A loaded model. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Model(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: String,
+    fingerprint: [u8; 8],
+    network: Arc<dyn Network>,
+    quantiser: Quantiser,
+}
+
+/// A model's four files.
+#[derive(Clone, Copy)]
+pub(crate) struct Files<'a> {
+    pub(crate) manifest: &'a [u8],
+    pub(crate) encoder: &'a [u8],
+    pub(crate) decoder: &'a [u8],
+    pub(crate) codebooks: &'a [u8],
+}
+
+impl Model {
+    /// The model that is compiled in.
+    ///
+    /// # Errors
+    /// [`CodecError::Unavailable`] without feature `bundled`.
+    pub fn bundled() -> Result<Self, CodecError> {
+        Self::bundled_on(Backend::Auto)
+    }
+
+    /// [`Model::bundled`] on a backend of choice.
+    ///
+    /// # Errors
+    /// [`CodecError::Unavailable`] without feature `bundled` or without the wished backend.
+    pub fn bundled_on(backend: Backend) -> Result<Self, CodecError> {
+        #[cfg(feature = "bundled")]
+        return Self::open(bundled::FILES, backend);
+        #[cfg(not(feature = "bundled"))]
+        return Err(CodecError::Unavailable(format!("{backend:?}: this build has no model inside")));
+    }
+
+    /// Loads `manifest.json` and the files it names from a folder.
+    ///
+    /// # Errors
+    /// [`CodecError::Model`] naming the file that is missing, damaged or too large, [`CodecError::Unavailable`] without
+    /// the wished backend.
+    pub fn load(folder: &Path, backend: Backend) -> Result<Self, CodecError> {
+        let manifest = read(folder, MANIFEST, MANIFEST_LIMIT)?;
+        let encoder = read(folder, ENCODER, FILE_LIMIT)?;
+        let decoder = read(folder, DECODER, FILE_LIMIT)?;
+        let codebooks = read(folder, CODEBOOKS, FILE_LIMIT)?;
+        Self::from_bytes(&manifest, &encoder, &decoder, &codebooks, backend)
+    }
+
+    /// From the contents of the four files.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(
+        manifest: &[u8],
+        encoder: &[u8],
+        decoder: &[u8],
+        codebooks: &[u8],
+        backend: Backend,
+    ) -> Result<Self, CodecError> {
+        Self::open(Files { manifest, encoder, decoder, codebooks }, backend)
+    }
+
+    fn open(files: Files<'_>, backend: Backend) -> Result<Self, CodecError> {
+        let manifest = Manifest::parse(files.manifest)?;
+        manifest.verify(ENCODER, files.encoder)?;
+        manifest.verify(DECODER, files.decoder)?;
+        manifest.verify(CODEBOOKS, files.codebooks)?;
+        let quantiser =
+            Quantiser::new(files.codebooks).map_err(|reason| CodecError::model(CODEBOOKS, reason))?;
+        let network = network(manifest.shape(), files, backend)?;
+        let fingerprint = manifest.fingerprint();
+        Ok(Self(Arc::new(Inner { id: manifest.id, fingerprint, network, quantiser })))
+    }
+
+    /// The name both sides of a call compare, like `aic16m-1`.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// What runs it: [`Backend::Native`] or [`Backend::Onnx`].
+    pub fn backend(&self) -> Backend {
+        self.0.network.backend()
+    }
+
+    /// Tells models with other weights apart, also of one name.
+    pub fn fingerprint(&self) -> [u8; 8] {
+        self.0.fingerprint
+    }
+
+    /// A stream's encoder, at its start.
+    pub fn encoder(&self) -> Encoder {
+        Encoder::new(self.clone(), Arc::clone(&self.0.network).encoder())
+    }
+
+    /// A stream's decoder, at its start.
+    pub fn decoder(&self) -> Decoder {
+        Decoder::new(self.clone(), Arc::clone(&self.0.network).decoder())
+    }
+
+    pub(crate) fn quantiser(&self) -> &Quantiser {
+        &self.0.quantiser
+    }
+}
+
+fn network(
+    shape: crate::nn::Shape,
+    files: Files<'_>,
+    backend: Backend,
+) -> Result<Arc<dyn Network>, CodecError> {
+    match backend {
+        Backend::Native | Backend::Auto => native::open(shape, files),
+        Backend::Onnx => Err(CodecError::Unavailable("this build has no ONNX Runtime".into())),
+    }
+}
+
+/// Reads a file, unless it is too large.
+fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CodecError> {
+    let refuse = |error: std::io::Error| CodecError::model(name, error.to_string());
+    let file = File::open(folder.join(name)).map_err(refuse)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(refuse)?;
+    if bytes.len() as u64 > limit {
+        return Err(CodecError::model(name, "too large"));
+    }
+    Ok(bytes)
+}
