@@ -1,5 +1,6 @@
 //! `/api/v1`: parse, call, map. One file per resource; the OpenAPI document is made from these handlers.
 
+mod aic;
 mod auth;
 mod caller;
 mod calls;
@@ -31,7 +32,7 @@ use utoipa_axum::routes;
 #[openapi(
     info(
         title = "AuraLink dashboard",
-        description = "Accounts, rooms, calls and shared files. Errors are problem documents (RFC 9457). Ids of \
+        description = "Accounts, rooms, calls, shared files and low-bandwidth audio. Errors are problem documents (RFC 9457). Ids of \
                        things the caller may not see are unknown to the caller: 404."
     ),
     components(schemas(problem::Problem, problem::FieldError)),
@@ -87,6 +88,9 @@ pub(crate) fn routes() -> (Router<App>, Router<App>, OpenApi) {
         .routes(routes!(files::list_room_files))
         .routes(routes!(files::read_file, files::delete_file))
         .routes(routes!(files::download_file))
+        .routes(routes!(aic::read_config, aic::put_config, aic::change_config))
+        .routes(routes!(aic::read_metrics, aic::report_usage))
+        .routes(routes!(aic::list_sessions))
         .routes(routes!(shares::create_share, shares::list_shares))
         .routes(routes!(shares::revoke_share))
         .routes(routes!(shares::read_share))

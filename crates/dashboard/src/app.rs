@@ -1,6 +1,7 @@
 //! What handlers work with. Cheap to clone; every part is shared.
 
 use crate::accounts::{Accounts, Passwords};
+use crate::aic::Aic;
 use crate::calls::Calls;
 use crate::files::FileStore;
 use crate::notify::Notifier;
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) passwords: Passwords,
     pub(crate) calls: Calls,
     pub(crate) sfu: Sfu,
+    pub(crate) aic: Aic,
     pub(crate) joins: JoinTokens,
     pub(crate) files: FileStore,
     pub(crate) hub: Hub,

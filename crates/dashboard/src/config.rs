@@ -43,6 +43,7 @@ pub struct Config {
     #[serde(default)]
     pub auth: AuthConfig,
     pub sfu: SfuConfig,
+    pub aic: AicConfig,
     pub files: FileConfig,
     pub tokens: TokenConfig,
     pub passwords: PasswordConfig,
@@ -63,6 +64,12 @@ pub struct AuthConfig {
 pub struct SfuConfig {
     pub grpc_url: String,
     pub public_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AicConfig {
+    pub grpc_url: String,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -125,6 +132,7 @@ impl ServiceConfig for Config {
             ("public_url", &self.public_url, &["http", "https"][..]),
             ("sfu.public_url", &self.sfu.public_url, &["ws", "wss"]),
             ("sfu.grpc_url", &self.sfu.grpc_url, &["http", "https"]),
+            ("aic.grpc_url", &self.aic.grpc_url, &["http", "https"]),
         ] {
             if !Url::parse(url).is_ok_and(|url| schemes.contains(&url.scheme()) && url.host().is_some()) {
                 faults.add(key, format!("must be a URL with scheme {}", schemes.join(" or ")));

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a runtime, a database, a socket or a clock; everything can be tested by calling it.
 
+pub(crate) mod aic;
 pub(crate) mod aura_id;
 pub(crate) mod call;
 pub(crate) mod file_name;

@@ -4,6 +4,7 @@
 //! Postgres holds the truth; Redis and the SFU are asked, believed, and survived.
 
 mod accounts;
+mod aic;
 #[expect(unused_qualifications, reason = "in code utoipa generates")]
 mod api;
 mod app;

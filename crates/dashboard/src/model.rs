@@ -4,6 +4,7 @@
 //! always present in JSON, as null.
 
 mod account;
+mod aic;
 mod call;
 mod file;
 mod invite;
@@ -14,6 +15,7 @@ mod room;
 mod share;
 
 pub(crate) use account::{Person, Session, User};
+pub(crate) use aic::{AicConfig, AicFigures, AicKind, AicMetrics, AicPoint, AicSession};
 pub(crate) use call::{Call, CallJoin, Media};
 pub(crate) use file::File;
 pub(crate) use invite::{Invite, InvitePreview};

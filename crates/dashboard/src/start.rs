@@ -2,6 +2,7 @@
 //! service starts without them and works as soon as they are there.
 
 use crate::accounts::{Accounts, Lifetimes, Passwords};
+use crate::aic::Aic;
 use crate::app::App;
 use crate::bus;
 use crate::calls::Calls;
@@ -16,7 +17,7 @@ use crate::ws::Hub;
 use crate::{grpc, housekeeping, server};
 use aura_service::auth::service::ServiceKeys;
 use aura_service::auth::user::UserKeys;
-use aura_service::grpc::Tls;
+use aura_service::grpc::{Channel, Tls};
 use aura_service::{Health, Lifecycle, http};
 use aura_store::bus::{Publisher, Subscriber};
 use aura_store::{Database, DatabaseOptions, Redis, RedisRateLimiter, StoreError};
@@ -53,7 +54,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
     let redis = Redis::new(config.redis.url.expose())?;
     let service_keys = ServiceKeys::new(&config.auth.service_secret).map_err(StartError::ServiceKeys)?;
     let tls = config.grpc_tls.as_ref().map(Tls::load).transpose()?;
-    let sfu = open_sfu(&config, &service_keys, tls.clone(), &clock)?;
+    let sfu = Sfu::new(channel(&config.sfu.grpc_url, &Sfu::IDEMPOTENT, &service_keys, tls.clone(), &clock)?);
+    let aic = Aic::new(channel(&config.aic.grpc_url, &Aic::IDEMPOTENT, &service_keys, tls.clone(), &clock)?);
     let (publisher, publishing) = Publisher::new(config.redis.url.expose(), Arc::clone(&clock))?;
     lifecycle.spawn("bus-publisher", publishing.run(lifecycle.soft()));
 
@@ -68,7 +70,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
         seconds(config.calls.ring_timeout_s),
     );
     let stopping = lifecycle.soft();
-    let parts = Parts { db, redis: redis.clone(), clock, sfu, hub, notifier, calls, stopping };
+    let parts = Parts { db, redis: redis.clone(), clock, sfu, aic, hub, notifier, calls, stopping };
     let app = assemble(&config, parts).await?;
     let health = health(&app, &redis, &lifecycle);
 
@@ -88,6 +90,7 @@ struct Parts {
     redis: Redis,
     clock: SharedClock,
     sfu: Sfu,
+    aic: Aic,
     hub: Hub,
     notifier: Notifier,
     calls: Calls,
@@ -103,7 +106,7 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
         refresh_idle: seconds(config.tokens.refresh_idle_s),
         login: seconds(config.tokens.login_s),
     };
-    let Parts { db, redis, clock, sfu, hub, notifier, calls, stopping } = parts;
+    let Parts { db, redis, clock, sfu, aic, hub, notifier, calls, stopping } = parts;
     let limiter = Arc::new(RedisRateLimiter::new(redis, Arc::clone(&clock)));
     let files = FileStore::open(config.files.clone())
         .await
@@ -127,6 +130,7 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
         passwords,
         calls,
         sfu,
+        aic,
         joins,
         files,
         hub,
@@ -151,24 +155,18 @@ async fn open_database(config: &Config) -> anyhow::Result<Database> {
     Ok(db)
 }
 
-fn open_sfu(
-    config: &Config,
+/// To another service. `idempotent` names the calls to repeat when it is away.
+fn channel(
+    url: &str,
+    idempotent: &[&str],
     keys: &ServiceKeys,
     tls: Option<Tls>,
     clock: &SharedClock,
-) -> anyhow::Result<Sfu> {
+) -> anyhow::Result<Channel> {
     // The certificate must name the host we dial.
-    let host = Url::parse(&config.sfu.grpc_url)?.host_str().unwrap_or_default().to_owned();
-    let channel =
-        aura_service::grpc::Client::new("dashboard", &config.sfu.grpc_url, keys.clone(), Arc::clone(clock))
-            .tls(tls, &host)
-            .idempotent(&[
-                "/auralink.sfu.v1.RoomControl/ListRooms",
-                "/auralink.sfu.v1.RoomControl/ListParticipants",
-                "/auralink.sfu.v1.RoomControl/DeleteRoom",
-            ])
-            .connect_lazy()?;
-    Ok(Sfu::new(channel))
+    let host = Url::parse(url)?.host_str().unwrap_or_default().to_owned();
+    let client = aura_service::grpc::Client::new("dashboard", url, keys.clone(), Arc::clone(clock));
+    Ok(client.tls(tls, &host).idempotent(idempotent).connect_lazy()?)
 }
 
 fn health(app: &App, redis: &Redis, lifecycle: &Lifecycle) -> Health {

@@ -24,6 +24,8 @@ pub struct LimitConfig {
     pub links_per_address: u32,
     /// Every other request of one user.
     pub requests_per_user: u32,
+    /// Codec usage reports of one user.
+    pub aic_reports_per_user: u32,
     /// WebSocket messages of one user.
     pub websocket_per_user: u32,
 }
@@ -58,6 +60,10 @@ impl Throttle {
 
     pub(crate) async fn request(&self, subject: &str) -> Result<()> {
         self.check("request", subject, self.config.requests_per_user).await
+    }
+
+    pub(crate) async fn aic_report(&self, subject: &str) -> Result<()> {
+        self.check("aic_report", subject, self.config.aic_reports_per_user).await
     }
 
     pub(crate) async fn websocket_message(&self, subject: &str) -> Result<()> {

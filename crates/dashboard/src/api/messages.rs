@@ -53,7 +53,7 @@ pub(super) async fn list_messages(
 ) -> Result<Json<Page<Message>>> {
     let window = Window::parse(query.limit, query.before.as_deref()).map_err(|mut fault| {
         if fault.field == "cursor" {
-            fault.field = "before";
+            fault.field = "before".into();
         }
         fault
     })?;

@@ -57,4 +57,5 @@ documented! {
     TooLarge = "413", "`payload_too_large`";
     TooMany = "429", "`resource_exhausted`: see Retry-After";
     Away = "503", "`unavailable`: the media server is away";
+    CodecAway = "503", "`unavailable`: the codec service is away; calls go on without it";
 }

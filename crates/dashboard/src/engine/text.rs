@@ -4,18 +4,19 @@
 //! that no name can reorder or break the line it is shown in.
 
 use aura_types::{Coded, ErrorCode};
+use std::borrow::Cow;
 
 /// A value a caller sent that does not fit its field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
+    pub(crate) field: Cow<'static, str>,
     pub(crate) message: String,
 }
 
 impl Invalid {
-    pub(crate) fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
+    pub(crate) fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -29,7 +30,7 @@ impl Coded for Invalid {
     }
 
     fn field(&self) -> Option<&str> {
-        Some(self.field)
+        Some(&self.field)
     }
 }
 

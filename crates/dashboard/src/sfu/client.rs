@@ -79,6 +79,13 @@ pub(crate) struct Sfu {
 }
 
 impl Sfu {
+    /// Calls that may happen twice.
+    pub(crate) const IDEMPOTENT: [&str; 3] = [
+        "/auralink.sfu.v1.RoomControl/ListRooms",
+        "/auralink.sfu.v1.RoomControl/ListParticipants",
+        "/auralink.sfu.v1.RoomControl/DeleteRoom",
+    ];
+
     pub(crate) fn new(channel: Channel) -> Self {
         Self { client: RoomControlClient::new(channel) }
     }

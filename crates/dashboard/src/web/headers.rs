@@ -1,7 +1,8 @@
 //! Security headers of every response. A response that sets a header itself (downloads) keeps its own.
 //!
 //! The content security policy allows this origin, and the SFU for connections; no inline script or style, no
-//! third party, no framing, and no way for text to become markup or script (Trusted Types). Referrers are off:
+//! third party, no framing, and no way for text to become markup or script (Trusted Types; the one policy lets the
+//! codec's own worker start). WebAssembly may be compiled: that makes no script from text. Referrers are off:
 //! invitation and share links carry their secret in the path.
 
 use axum::Router;
@@ -57,10 +58,10 @@ impl SecurityHeaders {
 
 fn policy(sfu: &Url) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; font-src 'self'; img-src 'self' data: blob:; \
          media-src 'self' blob: mediastream:; worker-src 'self' blob:; manifest-src 'self'; \
          connect-src 'self'{}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; \
-         require-trusted-types-for 'script'; trusted-types 'none'",
+         require-trusted-types-for 'script'; trusted-types auralink-worker",
         sfu_sources(sfu)
     )
 }
@@ -90,6 +91,7 @@ mod tests {
             policy.contains("connect-src 'self' wss://sfu.example.org https://sfu.example.org;"),
             "{policy}"
         );
-        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        let rest = policy.replace("'wasm-unsafe-eval'", "");
+        assert!(!rest.contains("unsafe") && !rest.contains('*'), "{policy}");
     }
 }

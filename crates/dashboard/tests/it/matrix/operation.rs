@@ -119,6 +119,7 @@ fn example(name: &str, schema: &Value) -> Value {
             "string" => json!("something"),
             "boolean" => json!(true),
             "integer" => json!(schema["minimum"].as_i64().unwrap_or(1)),
+            "number" => json!(schema["minimum"].as_f64().unwrap_or(1.0)),
             "object" => json!({}),
             other => panic!("no example for {name}: {other}"),
         },
@@ -130,7 +131,7 @@ pub(super) fn wrong(schema: &Value) -> Value {
     match kind(&resolve(schema)) {
         "string" => json!(12),
         "boolean" => json!("yes"),
-        "integer" => json!("many"),
+        "integer" | "number" => json!("many"),
         "object" => json!("text"),
         other => panic!("no wrong value for {other}"),
     }

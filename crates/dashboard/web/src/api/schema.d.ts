@@ -4,6 +4,60 @@
  */
 
 export interface paths {
+    "/api/v1/aic/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's settings for low-bandwidth audio, or the defaults. */
+        get: operations["read_aic_config"];
+        /** Replaces the caller's settings. */
+        put: operations["put_aic_config"];
+        /** Changes what is given and keeps the rest. */
+        post: operations["change_aic_config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aic/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the codec did for the caller in a span of time: compression, quality, codec time, fallbacks. */
+        get: operations["read_aic_metrics"];
+        put?: never;
+        /** Takes the usage report of a client that runs the codec itself. Send one every 5 to 60 seconds. */
+        post: operations["report_aic_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aic/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's streams through the codec, newest first. */
+        get: operations["list_aic_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -599,6 +653,248 @@ export interface components {
             user_id: string;
         };
         /**
+         * @description A client that runs the codec itself.
+         * @enum {string}
+         */
+        AicClientSource: "browser" | "native";
+        /** @description What the user wants from low-bandwidth audio. */
+        AicConfig: {
+            /** @description Whether Opus is sent when the codec is not good enough. */
+            enable_fallback: boolean;
+            enabled: boolean;
+            gpu: components["schemas"]["AicGpu"];
+            /**
+             * Format: double
+             * @description Time in the codec for one packet; beyond it Opus is sent instead.
+             */
+            max_latency_ms: number;
+            /**
+             * Format: double
+             * @description 0 to 1; below it Opus is sent instead.
+             */
+            min_quality_score: number;
+            mode: components["schemas"]["AicMode"];
+            /**
+             * Format: double
+             * @description The share of the replaced stream's bytes to save, 0 to 0.99.
+             */
+            target_compression_ratio: number;
+            /**
+             * Format: date-time
+             * @description Null: never changed, these are the defaults.
+             */
+            updated_at: string | null;
+        };
+        /**
+         * @description `send`: from the user towards the network.
+         * @enum {string}
+         */
+        AicDirection: "send" | "receive";
+        /**
+         * @description Why audio was not coded although the codec was wanted.
+         * @enum {string}
+         */
+        AicFallbackReason: "quality" | "latency" | "content" | "model_mismatch" | "overload" | "unavailable" | "disabled";
+        /** @description What passed through the codec, and what it cost. */
+        AicFigures: {
+            /**
+             * Format: int64
+             * @description Payload that travelled, fallback included.
+             */
+            coded_bytes: number;
+            /**
+             * Format: double
+             * @description Share of the bytes that was saved; null: nothing was coded.
+             */
+            compression_ratio: number | null;
+            /**
+             * Format: int64
+             * @description Frames that went as Opus.
+             */
+            fallback_frames: number;
+            /**
+             * Format: double
+             * @description Their share, 0 to 1.
+             */
+            fallback_rate: number;
+            /**
+             * Format: int64
+             * @description 20 ms each.
+             */
+            frames: number;
+            /**
+             * Format: double
+             * @description Codec time for one frame; null: not measured.
+             */
+            latency_mean_ms: number | null;
+            /** Format: double */
+            latency_p95_ms: number | null;
+            /**
+             * Format: int64
+             * @description What the replaced stream would have taken: Opus at 32 kbit/s, or the Opus that came in.
+             */
+            native_bytes: number;
+            /**
+             * Format: double
+             * @description Mean quality score of active speech, 0 to 1; null: not measured.
+             */
+            quality: number | null;
+            /** Format: int64 */
+            saved_bytes: number;
+        };
+        /** @description Whether the service may code this user's audio on a GPU, where it has one. */
+        AicGpu: {
+            /** Format: int32 */
+            device_id: number;
+            enabled: boolean;
+        };
+        /**
+         * @description Where the codec ran: in the service (`transcode`, `compress`, `decompress`), in a page, in a native client.
+         * @enum {string}
+         */
+        AicKind: "transcode" | "compress" | "decompress" | "browser" | "native" | "other";
+        /** @description Measurements of a span of time. Buckets without any are left out. */
+        AicMetrics: {
+            /** Format: int32 */
+            bucket_s: number;
+            /** Format: date-time */
+            from: string;
+            /** @description Oldest first. */
+            points: components["schemas"]["AicPoint"][];
+            /** Format: date-time */
+            to: string;
+            total: components["schemas"]["AicPoint"];
+        };
+        /**
+         * @description `conservative`: 6 kbit/s, one frame a packet. `adaptive`: the rate follows the quality. `aggressive`: 3 kbit/s
+         *     preferred, three frames a packet.
+         * @enum {string}
+         */
+        AicMode: "conservative" | "adaptive" | "aggressive";
+        /** @description One bucket of time, or the whole span. */
+        AicPoint: {
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            at: string;
+            /** @description How often the codec gave way to Opus, by reason. */
+            fallbacks: {
+                [key: string]: number;
+            };
+            figures: components["schemas"]["AicFigures"];
+            /** Format: double */
+            quality_min: number | null;
+            /** Format: int32 */
+            sessions: number;
+        };
+        /** @description One stream through the codec. */
+        AicSession: {
+            /**
+             * Format: int64
+             * @description Made up for lost packets.
+             */
+            concealed_frames: number;
+            direction: components["schemas"]["AicDirection"];
+            /** @description `ended`, `moved`, `draining`, `idle`, `failed` or `lost`. */
+            end_reason: string | null;
+            /**
+             * Format: date-time
+             * @description Null: still open.
+             */
+            ended_at: string | null;
+            /**
+             * Format: int64
+             * @description How often the codec gave way to Opus.
+             */
+            fallbacks: number;
+            figures: components["schemas"]["AicFigures"];
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["AicKind"];
+            last_fallback_reason: components["schemas"]["AicFallbackReason"] | null;
+            mode: components["schemas"]["AicMode"];
+            model: string;
+            room: string | null;
+            /** Format: date-time */
+            started_at: string;
+            track: string | null;
+        };
+        /** @description What a client that runs the codec itself did since its last report: one stream, in one direction. */
+        AicUsageReport: {
+            /**
+             * Format: int64
+             * @description Payload as sent or received, fallback included: at most 400 bytes a frame.
+             */
+            coded_bytes: number;
+            /**
+             * Format: int32
+             * @description Frames made up for lost packets.
+             */
+            concealed_frames?: number;
+            direction?: components["schemas"]["AicDirection"] | null;
+            /** @description The session is over. */
+            ended?: boolean;
+            /**
+             * Format: int32
+             * @description Frames that went as Opus.
+             */
+            fallback_frames?: number;
+            /**
+             * @description How often the codec gave way to Opus, by reason: `quality`, `latency`, `content`, `model_mismatch`,
+             *     `overload`, `unavailable`, `disabled`.
+             */
+            fallbacks?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int32
+             * @description 20 ms each, not more than fit.
+             */
+            frames: number;
+            /**
+             * Format: double
+             * @description Codec time for one frame.
+             */
+            latency_mean_ms: number;
+            /** Format: double */
+            latency_p95_ms: number;
+            mode: components["schemas"]["AicMode"];
+            /** @example aic16m-1 */
+            model: string;
+            /**
+             * Format: int64
+             * @description What the replaced stream would have taken: 80 bytes a frame for Opus at 32 kbit/s.
+             */
+            native_bytes: number;
+            /**
+             * Format: double
+             * @description Quality score of active speech; absent: not measured.
+             */
+            quality_mean?: number | null;
+            /** Format: double */
+            quality_min?: number | null;
+            /** @description A room's id, or `call-` and a call's id. */
+            room?: string | null;
+            /**
+             * Format: int64
+             * @description 0, 1, 2 …: one that is not above the last changes nothing, so reports may be sent again.
+             */
+            sequence: number;
+            /**
+             * Format: uuid
+             * @description Made by the client; the first report opens the session.
+             */
+            session_id: string;
+            source?: components["schemas"]["AicClientSource"] | null;
+            track?: string | null;
+            /**
+             * Format: int32
+             * @description The time this report is about.
+             */
+            window_ms: number;
+        };
+        /**
          * Format: binary
          * @description Bytes.
          */
@@ -646,6 +942,18 @@ export interface components {
          * @enum {string}
          */
         CallStatus: "initiated" | "ringing" | "active" | "completed" | "declined" | "missed" | "failed";
+        ChangeAicConfigRequest: {
+            enable_fallback?: boolean | null;
+            enabled?: boolean | null;
+            gpu?: components["schemas"]["AicGpu"] | null;
+            /** Format: double */
+            max_latency_ms?: number | null;
+            /** Format: double */
+            min_quality_score?: number | null;
+            mode?: components["schemas"]["AicMode"] | null;
+            /** Format: double */
+            target_compression_ratio?: number | null;
+        };
         CreateInviteRequest: {
             /**
              * Format: int64
@@ -822,6 +1130,42 @@ export interface components {
             muted: boolean;
             /** @example TR_AMabcdefghijkl */
             track_sid: string;
+        };
+        /** @description One page of a list. */
+        Page_AicSession: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Made up for lost packets.
+                 */
+                concealed_frames: number;
+                direction: components["schemas"]["AicDirection"];
+                /** @description `ended`, `moved`, `draining`, `idle`, `failed` or `lost`. */
+                end_reason: string | null;
+                /**
+                 * Format: date-time
+                 * @description Null: still open.
+                 */
+                ended_at: string | null;
+                /**
+                 * Format: int64
+                 * @description How often the codec gave way to Opus.
+                 */
+                fallbacks: number;
+                figures: components["schemas"]["AicFigures"];
+                /** Format: uuid */
+                id: string;
+                kind: components["schemas"]["AicKind"];
+                last_fallback_reason: components["schemas"]["AicFallbackReason"] | null;
+                mode: components["schemas"]["AicMode"];
+                model: string;
+                room: string | null;
+                /** Format: date-time */
+                started_at: string;
+                track: string | null;
+            }[];
+            /** @description Pass as `cursor` to read on; null at the end. */
+            next_cursor: string | null;
         };
         /** @description One page of a list. */
         Page_Call: {
@@ -1030,6 +1374,21 @@ export interface components {
             /** @example about:blank */
             type: string;
         };
+        PutAicConfigRequest: {
+            enable_fallback: boolean;
+            enabled: boolean;
+            gpu?: components["schemas"]["AicGpu"] | null;
+            /** Format: double */
+            max_latency_ms: number;
+            /** Format: double */
+            min_quality_score: number;
+            mode: components["schemas"]["AicMode"];
+            /**
+             * Format: double
+             * @description The share of the replaced stream's bytes to save.
+             */
+            target_compression_ratio: number;
+        };
         RefreshRequest: {
             /** @description Absent: the one in the cookie. */
             refresh_token?: string | null;
@@ -1162,6 +1521,404 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    read_aic_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AicConfig"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_aic_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutAicConfigRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AicConfig"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_aic_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAicConfigRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AicConfig"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_aic_metrics: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339; an hour before `to` when absent, at most 31 days before it. */
+                from?: string;
+                /** @description RFC 3339; now when absent. */
+                to?: string;
+                /** @description Length of a bucket in seconds; chosen for about 120 points when absent, at most 2,000 points. */
+                bucket_s?: number;
+                /** @description Only this session. */
+                session_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AicMetrics"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_aic_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AicUsageReport"];
+            };
+        };
+        responses: {
+            /** @description Taken */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_aic_sessions: {
+        parameters: {
+            query?: {
+                /** @description 1 to 100; 50 when absent. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only those that are open now. */
+                open?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AicSession"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;

@@ -1,0 +1,77 @@
+// What page, worker and audio thread tell each other.
+import type { Reason } from "./choice";
+
+export const SAMPLE_RATE = 16_000;
+export const FRAME = 320;
+export const FRAME_MS = 20;
+
+export type Mode = "conservative" | "adaptive" | "aggressive";
+
+export interface Settings {
+  mode: Mode;
+  /** Least `quality_score`, 0–1, before AIC gives way to Opus. */
+  minQuality: number;
+  /** Most milliseconds the codec may take per frame. */
+  maxLatencyMs: number;
+}
+
+export const DEFAULTS: Settings = { mode: "adaptive", minQuality: 0.85, maxLatencyMs: 20 };
+
+/** The contents of the codec's and the model's files. */
+export interface Files {
+  wasm: ArrayBuffer;
+  manifest: ArrayBuffer;
+  encoder: ArrayBuffer;
+  decoder: ArrayBuffer;
+  codebooks: ArrayBuffer;
+}
+
+export type ToWorker =
+  | { type: "load"; files: Files }
+  /** Frames from the microphone arrive on `port`. */
+  | { type: "capture"; port: MessagePort }
+  /** Null stops sending. */
+  | { type: "send"; settings: Settings | null }
+  | { type: "loss"; share: number }
+  /** A remote voice: its player asks for frames on `port`. */
+  | { type: "open"; id: string; port: MessagePort }
+  /** Switches a voice's output on or off; off, the player gets silence. */
+  | { type: "audible"; id: string; on: boolean }
+  | { type: "packet"; id: string; frame: number; payload: Uint8Array }
+  | { type: "close"; id: string }
+  /** For tests: keep what is played and answer it. */
+  | { type: "record"; id: string };
+
+/** How a remote voice fares. */
+export interface VoiceReport {
+  id: string;
+  /** Level of the last 100 ms, RMS, full scale 1. */
+  level: number;
+  /** Frames since the last packet, as played; large once the sender has gone silent. */
+  starvedFrames: number;
+  decoded: number;
+  concealed: number;
+}
+
+export interface SendReport {
+  level: number;
+  /** Null while AIC may be used. */
+  trouble: Reason | null;
+  /** Kilobits per second of payload while speaking. */
+  rateKbps: number;
+  quality: number | null;
+  /** Of encoding and judging one frame: mean and 95th percentile since the last report. */
+  meanMs: number;
+  p95Ms: number;
+  frames: number;
+}
+
+export type FromWorker =
+  | { type: "ready"; model: string; encodeMs: number; decodeMs: number }
+  | { type: "failed"; message: string }
+  | { type: "packet"; frame: number; payload: Uint8Array }
+  | { type: "report"; send: SendReport | null; voices: VoiceReport[] }
+  | { type: "recorded"; id: string; pcm: Int16Array };
+
+export type ToPlayer = Float32Array;
+export type FromPlayer = "next";

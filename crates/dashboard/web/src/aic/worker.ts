@@ -1,0 +1,173 @@
+// The codec's own thread: encodes the microphone, decodes every remote voice when its player asks.
+import { Codec, type Receiver, type Sender } from "./codec";
+import { Level } from "./level";
+import { FRAME, type FromWorker, type SendReport, type Settings, type ToWorker, type VoiceReport } from "./messages";
+
+const REPORT_MS = 100;
+/** Frames of the self-test. */
+const TRIAL = 25;
+/** At most this much is kept for tests: ten seconds. */
+const RECORDED_FRAMES = 500;
+
+interface Voice {
+  receiver: Receiver;
+  port: MessagePort;
+  audible: boolean;
+  level: Level;
+  starved: number;
+  decoded: number;
+  concealed: number;
+  recorded: Float32Array[];
+}
+
+let codec: Codec | null = null;
+let sender: Sender | null = null;
+let microphone: MessagePort | null = null;
+const voices = new Map<string, Voice>();
+const spoken = new Level();
+let took: number[] = [];
+let lastTook = 0;
+
+const post = (message: FromWorker, transfer: Transferable[] = []) => self.postMessage(message, { transfer });
+const silence = () => new Float32Array(FRAME);
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.type) {
+    case "load":
+      load(data.files).catch((error: unknown) => post({ type: "failed", message: String(error) }));
+      break;
+    case "capture":
+      microphone?.close();
+      microphone = data.port;
+      microphone.onmessage = ({ data: frame }: MessageEvent<Float32Array>) => encode(frame);
+      break;
+    case "send":
+      sender?.close();
+      sender = data.settings && codec ? codec.sender(data.settings) : null;
+      took = [];
+      break;
+    case "loss":
+      sender?.loss(data.share);
+      break;
+    case "open":
+      open(data.id, data.port);
+      break;
+    case "audible": {
+      const voice = voices.get(data.id);
+      if (voice) voice.audible = data.on;
+      break;
+    }
+    case "packet": {
+      const voice = voices.get(data.id);
+      if (voice?.receiver.insert(data.frame, data.payload, performance.now())) voice.starved = 0;
+      break;
+    }
+    case "close":
+      voices.get(data.id)?.port.close();
+      voices.get(data.id)?.receiver.close();
+      voices.delete(data.id);
+      break;
+    case "record":
+      recorded(data.id);
+      break;
+  }
+};
+
+async function load(files: Parameters<typeof Codec.load>[0]): Promise<void> {
+  codec = await Codec.load(files);
+  const times = trial(codec);
+  post({ type: "ready", model: codec.model, ...times });
+  setInterval(report, REPORT_MS);
+}
+
+/** What a frame takes here: the slowest quarter of a second decides whether this machine can do it. */
+function trial(codec: Codec): { encodeMs: number; decodeMs: number } {
+  const sender = codec.sender({ mode: "conservative", minQuality: 0, maxLatencyMs: 1000 } satisfies Settings);
+  const receiver = codec.receiver();
+  let [encodeMs, decodeMs] = [0, 0];
+  for (let index = 0; index < TRIAL; index += 1) {
+    const frame = Float32Array.from({ length: FRAME }, () => (Math.random() - 0.5) * 0.1);
+    const start = performance.now();
+    const payload = sender.push(frame, index * 20, 0);
+    const middle = performance.now();
+    if (payload) receiver.insert(sender.first, payload, index * 20);
+    const between = performance.now();
+    receiver.pull(index * 20);
+    encodeMs += (middle - start) / TRIAL;
+    decodeMs += (performance.now() - between) / TRIAL;
+  }
+  sender.close();
+  receiver.close();
+  return { encodeMs, decodeMs };
+}
+
+function encode(frame: Float32Array): void {
+  spoken.add(frame);
+  if (!sender) return;
+  const start = performance.now();
+  const payload = sender.push(frame, start, lastTook);
+  lastTook = performance.now() - start;
+  took.push(lastTook);
+  if (payload) post({ type: "packet", frame: sender.first, payload });
+}
+
+function open(id: string, port: MessagePort): void {
+  if (!codec || voices.has(id)) return;
+  const voice: Voice = {
+    receiver: codec.receiver(),
+    port,
+    audible: false,
+    level: new Level(),
+    starved: 0,
+    decoded: 0,
+    concealed: 0,
+    recorded: [],
+  };
+  voices.set(id, voice);
+  port.onmessage = () => port.postMessage(next(voice));
+}
+
+function next(voice: Voice): Float32Array {
+  const { pcm, played } = voice.receiver.pull(performance.now());
+  voice.starved += 1;
+  if (played === "coded") voice.decoded += 1;
+  if (played === "concealed") voice.concealed += 1;
+  voice.level.add(pcm);
+  const heard = voice.audible ? pcm : silence();
+  voice.recorded.push(heard);
+  if (voice.recorded.length > RECORDED_FRAMES) voice.recorded.shift();
+  return heard;
+}
+
+function report(): void {
+  const list: VoiceReport[] = [...voices].map(([id, voice]) => ({
+    id,
+    level: voice.level.take(),
+    starvedFrames: voice.starved,
+    decoded: voice.decoded,
+    concealed: voice.concealed,
+  }));
+  post({ type: "report", send: sendReport(), voices: list });
+}
+
+function sendReport(): SendReport | null {
+  const level = spoken.take();
+  if (!sender) return null;
+  const sorted = took.toSorted((a, b) => a - b);
+  took = [];
+  const meanMs = sorted.reduce((sum, ms) => sum + ms, 0) / Math.max(1, sorted.length);
+  const p95Ms = sorted[Math.floor(sorted.length * 0.95)] ?? 0;
+  const { trouble, rateKbps, quality } = sender.status;
+  return { level, trouble, rateKbps, quality, meanMs, p95Ms, frames: sorted.length };
+}
+
+function recorded(id: string): void {
+  const frames = voices.get(id)?.recorded ?? [];
+  const pcm = new Int16Array(frames.length * FRAME);
+  frames.forEach((frame, index) => {
+    frame.forEach((sample, offset) => {
+      pcm[index * FRAME + offset] = Math.max(-1, Math.min(1, sample)) * 32767;
+    });
+  });
+  post({ type: "recorded", id, pcm }, [pcm.buffer]);
+}
