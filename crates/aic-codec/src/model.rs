@@ -108,6 +108,14 @@ impl Model {
         self.0.network.backend()
     }
 
+    /// [`Model::backend`] as a label: `native` or `onnx`.
+    pub fn backend_name(&self) -> &'static str {
+        match self.backend() {
+            Backend::Onnx => "onnx",
+            Backend::Native | Backend::Auto => "native",
+        }
+    }
+
     /// Tells models with other weights apart, also of one name.
     pub fn fingerprint(&self) -> [u8; 8] {
         self.0.fingerprint

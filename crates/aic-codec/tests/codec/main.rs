@@ -1,0 +1,6 @@
+//! The codec from outside: streams, saved states, hostile bytes, two processes, two backends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up fails")]
+
+mod hostile;
+mod random;
+mod streams;
