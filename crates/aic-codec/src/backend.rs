@@ -2,6 +2,10 @@
 //! stream may move from one to the other.
 
 pub(crate) mod native;
+#[cfg(feature = "onnx")]
+pub(crate) mod onnx;
+#[cfg(feature = "onnx")]
+pub(crate) mod runtime;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,6 +13,8 @@ use std::sync::Arc;
 use crate::codec::FRAME;
 use crate::error::CodecError;
 use crate::quantiser::LATENT;
+#[cfg(feature = "onnx")]
+pub use runtime::{Device, OnnxSettings};
 
 /// What shall run the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

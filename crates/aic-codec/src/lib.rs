@@ -3,12 +3,19 @@
 
 mod backend;
 mod codec;
+pub mod control;
 mod error;
 mod model;
 mod nn;
+pub mod payload;
 mod quantiser;
+mod spectrum;
+#[cfg(test)]
+mod testing;
 
 pub use backend::Backend;
+#[cfg(feature = "onnx")]
+pub use backend::{Device, OnnxSettings};
 pub use codec::{Arrived, BITS, Codes, Decoder, Encoder, FRAME, Rate, SAMPLE_RATE, STAGES};
 pub use error::{CodecError, StateError};
 pub use model::Model;

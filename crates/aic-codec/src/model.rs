@@ -3,6 +3,10 @@
 //! The built-in one is compiled in with feature `bundled`. Files from elsewhere are not trusted: sizes are bounded and
 //! hostile bytes are an error.
 
+#[cfg(feature = "bundled")]
+mod bundled;
+#[cfg(feature = "onnx")]
+pub(crate) mod graph;
 mod manifest;
 mod weights;
 
@@ -12,8 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Backend, Network, native};
+#[cfg(feature = "onnx")]
+use crate::backend::{OnnxSettings, onnx};
 use crate::codec::{Decoder, Encoder};
 use crate::error::CodecError;
+use crate::nn::Shape;
 use crate::quantiser::Quantiser;
 pub(crate) use manifest::{CODEBOOKS, DECODER, ENCODER, FILE_LIMIT, MANIFEST, MANIFEST_LIMIT, Manifest};
 pub(crate) use weights::Weights;
@@ -86,14 +93,45 @@ impl Model {
         Self::open(Files { manifest, encoder, decoder, codebooks }, backend)
     }
 
+    /// From a folder, on ONNX Runtime as `settings` say.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; [`CodecError::Unavailable`] if the library or the device is not there.
+    #[cfg(feature = "onnx")]
+    pub fn load_onnx(folder: &Path, settings: &OnnxSettings) -> Result<Self, CodecError> {
+        let manifest = read(folder, MANIFEST, MANIFEST_LIMIT)?;
+        let encoder = read(folder, ENCODER, FILE_LIMIT)?;
+        let decoder = read(folder, DECODER, FILE_LIMIT)?;
+        let codebooks = read(folder, CODEBOOKS, FILE_LIMIT)?;
+        let files =
+            Files { manifest: &manifest, encoder: &encoder, decoder: &decoder, codebooks: &codebooks };
+        Self::build(files, |shape, files| onnx::open(shape, files, settings))
+    }
+
+    /// The model that is compiled in, on ONNX Runtime as `settings` say.
+    ///
+    /// # Errors
+    /// [`CodecError::Unavailable`] without feature `bundled`, the library or the device.
+    #[cfg(all(feature = "onnx", feature = "bundled"))]
+    pub fn bundled_onnx(settings: &OnnxSettings) -> Result<Self, CodecError> {
+        Self::build(bundled::FILES, |shape, files| onnx::open(shape, files, settings))
+    }
+
     fn open(files: Files<'_>, backend: Backend) -> Result<Self, CodecError> {
+        Self::build(files, |shape, files| network(shape, files, backend))
+    }
+
+    fn build<F>(files: Files<'_>, network: F) -> Result<Self, CodecError>
+    where
+        F: FnOnce(Shape, Files<'_>) -> Result<Arc<dyn Network>, CodecError>,
+    {
         let manifest = Manifest::parse(files.manifest)?;
         manifest.verify(ENCODER, files.encoder)?;
         manifest.verify(DECODER, files.decoder)?;
         manifest.verify(CODEBOOKS, files.codebooks)?;
         let quantiser =
             Quantiser::new(files.codebooks).map_err(|reason| CodecError::model(CODEBOOKS, reason))?;
-        let network = network(manifest.shape(), files, backend)?;
+        let network = network(manifest.shape(), files)?;
         let fingerprint = manifest.fingerprint();
         Ok(Self(Arc::new(Inner { id: manifest.id, fingerprint, network, quantiser })))
     }
@@ -136,13 +174,26 @@ impl Model {
     }
 }
 
-fn network(
-    shape: crate::nn::Shape,
-    files: Files<'_>,
-    backend: Backend,
-) -> Result<Arc<dyn Network>, CodecError> {
+fn network(shape: Shape, files: Files<'_>, backend: Backend) -> Result<Arc<dyn Network>, CodecError> {
     match backend {
-        Backend::Native | Backend::Auto => native::open(shape, files),
+        Backend::Native => native::open(shape, files),
+        #[cfg(feature = "onnx")]
+        Backend::Auto | Backend::Onnx => {
+            let settings = OnnxSettings::from_env()?;
+            if backend == Backend::Auto && settings.library.is_none() {
+                return native::open(shape, files);
+            }
+            match onnx::open(shape, files, &settings) {
+                Err(CodecError::Unavailable(reason)) if backend == Backend::Auto => {
+                    tracing::warn!(%reason, "the built-in arithmetic runs the codec");
+                    native::open(shape, files)
+                }
+                result => result,
+            }
+        }
+        #[cfg(not(feature = "onnx"))]
+        Backend::Auto => native::open(shape, files),
+        #[cfg(not(feature = "onnx"))]
         Backend::Onnx => Err(CodecError::Unavailable("this build has no ONNX Runtime".into())),
     }
 }

@@ -1,6 +1,9 @@
 //! The codec from outside: streams, saved states, hostile bytes, two processes, two backends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up fails")]
 
+#[cfg(all(feature = "onnx", feature = "bundled"))]
+mod backends;
 mod hostile;
 mod random;
+mod speech;
 mod streams;

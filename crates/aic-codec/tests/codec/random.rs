@@ -8,44 +8,44 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 #[derive(Clone, PartialEq, Message)]
-pub struct OnnxModel {
+pub(crate) struct OnnxModel {
     #[prost(message, optional, tag = "7")]
-    pub graph: Option<Graph>,
+    pub(crate) graph: Option<Graph>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Graph {
+pub(crate) struct Graph {
     #[prost(message, repeated, tag = "5")]
-    pub initializer: Vec<Tensor>,
+    pub(crate) initializer: Vec<Tensor>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Tensor {
+pub(crate) struct Tensor {
     #[prost(int64, repeated, tag = "1")]
-    pub dims: Vec<i64>,
+    pub(crate) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    pub data_type: i32,
+    pub(crate) data_type: i32,
     #[prost(string, tag = "8")]
-    pub name: String,
+    pub(crate) name: String,
     #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    pub(crate) raw_data: Vec<u8>,
 }
 
 #[derive(Clone)]
-pub struct Files {
-    pub manifest: Vec<u8>,
-    pub encoder: Vec<u8>,
-    pub decoder: Vec<u8>,
-    pub codebooks: Vec<u8>,
+pub(crate) struct Files {
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) encoder: Vec<u8>,
+    pub(crate) decoder: Vec<u8>,
+    pub(crate) codebooks: Vec<u8>,
 }
 
 impl Files {
-    pub fn open(&self) -> Result<Model, CodecError> {
+    pub(crate) fn open(&self) -> Result<Model, CodecError> {
         Model::from_bytes(&self.manifest, &self.encoder, &self.decoder, &self.codebooks, Backend::Native)
     }
 
     /// Writes the manifest anew, after a file was changed.
-    pub fn sign(&mut self, hop: usize, frame: usize) {
+    pub(crate) fn sign(&mut self, hop: usize, frame: usize) {
         let manifest = serde_json::json!({
             "id": "random-1", "format": 1, "size": "test", "hop_width": hop, "frame_width": frame,
             "encoder_state": 160 + 28 * (hop + frame), "decoder_state": 160 + 32 * (hop + frame),
@@ -59,22 +59,22 @@ impl Files {
     }
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
     })
 }
 
-pub fn model(hop: usize, frame: usize, seed: u64) -> Model {
+pub(crate) fn model(hop: usize, frame: usize, seed: u64) -> Model {
     files(hop, frame, seed).open().unwrap()
 }
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -82,7 +82,7 @@ impl Random {
     }
 
     /// Uniform in ±1.
-    pub fn float(&mut self) -> f32 {
+    pub(crate) fn float(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / 8_388_608.0 - 1.0
     }
 }
@@ -141,7 +141,7 @@ impl Writer {
 }
 
 /// The four files of a model of these widths.
-pub fn files(hop: usize, frame: usize, seed: u64) -> Files {
+pub(crate) fn files(hop: usize, frame: usize, seed: u64) -> Files {
     let mut writer = Writer { random: Random(seed), tensors: Vec::new() };
     writer.mdct();
     writer.linear("spread", 320, hop);
@@ -177,7 +177,7 @@ fn half(value: f32) -> u16 {
 }
 
 /// Something like a voice: a chord of harmonics that moves, with noise.
-pub fn voice(frames: usize, seed: u64) -> Vec<[f32; aic_codec::FRAME]> {
+pub(crate) fn voice(frames: usize, seed: u64) -> Vec<[f32; aic_codec::FRAME]> {
     let mut random = Random(seed);
     let mut phase = 0.0_f32;
     let mut sample = 0_usize;
