@@ -72,8 +72,8 @@ export class Chooser {
   step(situation: Situation, now: number): Plan {
     const target = plan(situation);
     if (target.opus) {
-      const lost = target.reason !== null && (!this.current.opus || this.current.reason !== target.reason);
-      if (lost && target.reason) this.count(target.reason);
+      const left = !this.current.opus || (this.current.aic && !target.aic);
+      if (left && target.reason) this.count(target.reason);
       if (!this.current.opus && target.reason) this.fellBack = true;
       if (!wanted(situation)) this.fellBack = false;
       this.possibleSince = null;

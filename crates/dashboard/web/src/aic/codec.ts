@@ -10,7 +10,8 @@ interface Exports {
   aic_model(manifest: number, encoder: number, decoder: number, codebooks: number): number;
   aic_sender(mode: number, minQuality: number, maxLatencyMs: number): number;
   aic_push(sender: number, nowMs: number, tookMs: number): number;
-  aic_loss(sender: number, share: number): void;
+  aic_first(sender: number): number;
+  aic_loss(sender: number, nowMs: number, share: number): void;
   aic_status(sender: number): number;
   aic_receiver(): number;
   aic_insert(receiver: number, frame: number, nowMs: number): number;
@@ -29,9 +30,9 @@ const REASONS: readonly (Reason | null)[] = [
   "unavailable",
   "disabled",
 ];
-const PLAYED = ["coded", "concealed", "silent", "waiting"] as const;
+const PLAYED = ["coded", "redundant", "concealed", "silent", "waiting"] as const;
 
-/** What a frame was made of: the sender's codes, invention in place of a lost one, described silence, nothing yet. */
+/** What a frame was made of: its codes, their coarse copy in a later packet, invention, described silence, nothing. */
 export type Played = (typeof PLAYED)[number];
 
 export class CodecError extends Error {}
@@ -96,26 +97,22 @@ export class Sender {
 
   /** Number of the first frame in the payload that `push` just answered. */
   get first(): number {
-    return this.numbers()[4] ?? 0;
+    return this.exports.aic_first(this.handle) >>> 0;
   }
 
   /** Share of packets the listeners report lost, 0–1. */
-  loss(share: number): void {
-    this.exports.aic_loss(this.handle, share);
+  loss(share: number, nowMs: number): void {
+    this.exports.aic_loss(this.handle, nowMs, share);
   }
 
   get status(): Status {
-    const [trouble = 0, rateKbps = 0, quality = -1, bundle = 1] = this.numbers();
+    const bytes = drain(this.exports, checked(this.exports, this.exports.aic_status(this.handle)));
+    const [trouble = 0, rateKbps = 0, quality = -1, bundle = 1] = new Float64Array(bytes.buffer);
     return { trouble: REASONS[trouble] ?? null, rateKbps, quality: quality < 0 ? null : quality, bundle };
   }
 
   close(): void {
     this.exports.aic_close(this.handle);
-  }
-
-  private numbers(): Float64Array {
-    const bytes = drain(this.exports, checked(this.exports, this.exports.aic_status(this.handle)));
-    return new Float64Array(bytes.buffer);
   }
 }
 

@@ -35,8 +35,8 @@ export type ToWorker =
   | { type: "loss"; share: number }
   /** A remote voice: its player asks for frames on `port`. */
   | { type: "open"; id: string; port: MessagePort }
-  /** Switches a voice's output on or off; off, the player gets silence. */
-  | { type: "audible"; id: string; on: boolean }
+  /** Switches a voice's output on, or off after `lingerFrames`; off, the player gets silence. */
+  | { type: "audible"; id: string; on: boolean; lingerFrames: number }
   | { type: "packet"; id: string; frame: number; payload: Uint8Array }
   | { type: "close"; id: string }
   /** For tests: keep what is played and answer it. */

@@ -12,7 +12,10 @@ const RECORDED_FRAMES = 500;
 interface Voice {
   receiver: Receiver;
   port: MessagePort;
-  audible: boolean;
+  /** Frames that are still to be heard. */
+  left: number;
+  /** How loud the last frame ended: steps would click. */
+  gain: number;
   level: Level;
   starved: number;
   decoded: number;
@@ -29,7 +32,6 @@ let took: number[] = [];
 let lastTook = 0;
 
 const post = (message: FromWorker, transfer: Transferable[] = []) => self.postMessage(message, { transfer });
-const silence = () => new Float32Array(FRAME);
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   switch (data.type) {
@@ -47,14 +49,14 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       took = [];
       break;
     case "loss":
-      sender?.loss(data.share);
+      sender?.loss(data.share, performance.now());
       break;
     case "open":
       open(data.id, data.port);
       break;
     case "audible": {
       const voice = voices.get(data.id);
-      if (voice) voice.audible = data.on;
+      if (voice) voice.left = data.on ? Number.POSITIVE_INFINITY : data.lingerFrames;
       break;
     }
     case "packet": {
@@ -116,7 +118,8 @@ function open(id: string, port: MessagePort): void {
   const voice: Voice = {
     receiver: codec.receiver(),
     port,
-    audible: false,
+    left: 0,
+    gain: 0,
     level: new Level(),
     starved: 0,
     decoded: 0,
@@ -130,13 +133,22 @@ function open(id: string, port: MessagePort): void {
 function next(voice: Voice): Float32Array {
   const { pcm, played } = voice.receiver.pull(performance.now());
   voice.starved += 1;
-  if (played === "coded") voice.decoded += 1;
+  if (played === "coded" || played === "redundant") voice.decoded += 1;
   if (played === "concealed") voice.concealed += 1;
   voice.level.add(pcm);
-  const heard = voice.audible ? pcm : silence();
+  const heard = faded(voice, pcm);
   voice.recorded.push(heard);
   if (voice.recorded.length > RECORDED_FRAMES) voice.recorded.shift();
   return heard;
+}
+
+/** The frame as it is heard, and a smooth way from silence or to it. */
+function faded(voice: Voice, pcm: Float32Array): Float32Array {
+  const from = voice.gain;
+  voice.gain = voice.left > 0 ? 1 : 0;
+  voice.left = Math.max(0, voice.left - 1);
+  if (from === voice.gain) return from === 1 ? pcm : new Float32Array(FRAME);
+  return pcm.map((sample, index) => sample * (from + ((voice.gain - from) * index) / FRAME));
 }
 
 function report(): void {

@@ -1,6 +1,7 @@
 // A meeting or a call from the inside: connection, stage, panels and controls put together.
 import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { RoomAudioRenderer, RoomContext, useParticipants } from "@livekit/components-react";
+import { AicProvider, useAic, useAicSession } from "../aic/use-aic";
 import type { Api } from "../api/client";
 import type { Join } from "../api/types";
 import { Button } from "../ui/button";
@@ -9,7 +10,7 @@ import { ChatPanel } from "./chat/chat-panel";
 import { useChat } from "./chat/use-chat";
 import { ConnectionBanner } from "./connection-banner";
 import type { EndReason } from "./connection";
-import { MeetingProvider, useMeeting, type MeetingKind, type PanelName } from "./context";
+import { isGuest, MeetingProvider, useMeeting, type MeetingKind, type PanelName } from "./context";
 import { ControlBar } from "./controls/control-bar";
 import { ShortcutHelp } from "./controls/shortcut-help";
 import { usePushToTalk, useShortcuts } from "./controls/shortcuts";
@@ -50,6 +51,7 @@ export interface MeetingProps {
 export function Meeting(props: MeetingProps) {
   const { join, rejoin, media, onEnded } = props;
   const { room, connection, wanted, leave } = useConnection({ join, rejoin, media, onDeviceError: deviceProblem });
+  const aic = useAicSession(room, props.api, !isGuest(join.identity), join.livekit_room);
   const ended = useRef(onEnded);
   useEffect(() => {
     ended.current = onEnded;
@@ -76,7 +78,9 @@ export function Meeting(props: MeetingProps) {
           leave,
         }}
       >
-        <Inside {...props} />
+        <AicProvider value={aic}>
+          <Inside {...props} />
+        </AicProvider>
         <RoomAudioRenderer />
       </MeetingProvider>
     </RoomContext.Provider>
@@ -86,6 +90,7 @@ export function Meeting(props: MeetingProps) {
 function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
   const { room, leave } = useMeeting();
   const media = useMediaControls();
+  const aic = useAic();
   const hands = useHands();
   const people = useParticipants({ room });
   const [panel, setPanel] = useState<PanelName | null>(null);
@@ -170,6 +175,7 @@ function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: Mee
         leaveLabel={leaveLabel}
         onLeave={leave}
         extras={[
+          { icon: "wave", text: t("low"), checked: aic.want, testId: "low-bandwidth", run: () => aic.setWant(!aic.want) },
           ...(document.fullscreenEnabled ? [{ icon: "expand" as const, text: t("fullscreen"), run: fullscreen }] : []),
           ...(kind === "room"
             ? [

@@ -3,6 +3,7 @@ import { duration } from "../i18n/time";
 import { Button, IconButton } from "../ui/button";
 import { Icon } from "../ui/icon";
 import { useMeeting } from "./context";
+import { LowBandwidth } from "./controls/low-bandwidth";
 import type { LayoutMode } from "./stage/focus";
 import { QualityBadge } from "./stage/quality";
 import { t } from "./strings";
@@ -24,6 +25,7 @@ export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBar
         <h1 data-testid="meeting-title">{title}</h1>
         <Clock running={started} />
         {connection.phase === "connected" && <QualityBadge participant={room.localParticipant} always />}
+        <LowBandwidth />
       </div>
       {sharing && (
         <div className="sharing" role="status">

@@ -2,6 +2,7 @@
 // client has given up fetches a new token and joins afresh until it works or makes no sense.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ConnectionError, ConnectionErrorReason, Room, RoomEvent, Track, type Participant, type TrackPublication } from "livekit-client";
+import type { AicSession } from "../aic/session";
 import { ApiError } from "../api/problem";
 import type { Join } from "../api/types";
 import { endReason, initial, reduce, rejoinDelayMs, type Connection, type EndReason } from "./connection";
@@ -173,10 +174,10 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 declare global {
   interface Window {
-    __aura?: { room: Room };
+    __aura?: { room: Room; aic?: AicSession };
   }
 }
 
 function exposeForTests(room: Room): void {
-  if (localStorage.getItem("aura.debug") === "1") window.__aura = { room };
+  if (localStorage.getItem("aura.debug") === "1") window.__aura = { ...window.__aura, room };
 }

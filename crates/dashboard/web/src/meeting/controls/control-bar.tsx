@@ -15,7 +15,7 @@ interface ControlBarProps {
   unread: number;
   people: number;
   toggle(panel: PanelName): void;
-  extras: { icon: IconName; text: string; checked?: boolean; run(): void }[];
+  extras: { icon: IconName; text: string; checked?: boolean; testId?: string; run(): void }[];
   /** In calls leaving is hanging up. */
   leaveLabel: string;
   onLeave(): void;
@@ -100,6 +100,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
                 key={extra.text}
                 icon={extra.icon}
                 {...(extra.checked === undefined ? {} : { checked: extra.checked })}
+                {...(extra.testId === undefined ? {} : { "data-testid": extra.testId })}
                 onSelect={() => {
                   close();
                   extra.run();
