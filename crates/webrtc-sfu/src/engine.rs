@@ -5,8 +5,10 @@
 //! or the WebRTC stack.
 
 pub(crate) mod admin;
+pub(crate) mod budget;
 pub(crate) mod congestion;
 pub(crate) mod data;
+pub(crate) mod data_track;
 pub(crate) mod feedback;
 pub(crate) mod forward;
 pub(crate) mod metadata;
@@ -51,6 +53,8 @@ pub(crate) enum Output {
     TrackGone { track: TrackSid },
     /// Send a data packet.
     Data { to: ParticipantSid, channel: DataChannel, payload: Arc<[u8]> },
+    /// Send a packet of a data track to each of these, under the handle it knows the track by.
+    DataTrack { packet: Vec<u8>, copies: Arc<Vec<data_track::DataCopy>> },
     /// Close the signalling connection; media may still be resumed.
     CloseSignal { participant: ParticipantSid },
     /// Close the participant's connections once everything above has been sent.
@@ -59,7 +63,7 @@ pub(crate) enum Output {
     Event(RoomEvent),
 }
 
-/// The two channels user data travels on, and the one for data tracks.
+/// The two channels user data travels on. Data tracks have one of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum DataChannel {
     Reliable,
@@ -100,6 +104,8 @@ pub(crate) mod limit {
     pub(crate) const PENDING_TRACKS: usize = 20;
     /// Published tracks of one participant.
     pub(crate) const TRACKS: usize = 32;
+    /// Published data tracks of one participant.
+    pub(crate) const DATA_TRACKS: usize = 64;
     /// One data packet.
     pub(crate) const DATA_BYTES: usize = 64_000;
     /// Track ids in one request.

@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 pub(crate) mod command;
 pub(crate) mod counters;
+pub(crate) mod data_track;
 pub(crate) mod demux;
 pub(crate) mod fanout;
 pub(crate) mod host;

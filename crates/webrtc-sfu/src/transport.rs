@@ -9,6 +9,7 @@ pub(crate) mod negotiation;
 pub(crate) mod peer;
 pub(crate) mod rtc_config;
 pub(crate) mod sdp;
+pub(crate) mod track_queue;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -96,6 +97,10 @@ pub(crate) enum PeerEvent {
     Data {
         channel: DataChannel,
         bytes: Vec<u8>,
+    },
+    /// A packet of one of the client's data tracks.
+    DataTrack {
+        packet: Vec<u8>,
     },
     /// A message on a channel the protocol does not name.
     RawData {

@@ -21,6 +21,10 @@ pub(crate) enum DataRefusal {
     NotAllowed,
     TooLarge,
     Duplicate,
+    /// A data-track packet under a handle the sender publishes nothing by.
+    UnknownTrack,
+    /// The sender has sent more than it may.
+    OverBudget,
 }
 
 impl Room {

@@ -90,6 +90,7 @@ impl Room {
             self.unpublish(sid, &track, true);
         }
         self.subscribe_to_everything(sid);
+        self.review_data_permission(sid);
     }
 }
 

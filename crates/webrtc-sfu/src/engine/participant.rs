@@ -8,6 +8,8 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 
 use super::ParticipantFacts;
+use super::budget::Budgets;
+use super::data_track::DataTracks;
 use super::track::{PendingTrack, Track};
 
 /// How the participant's media connections are arranged.
@@ -68,6 +70,8 @@ pub(crate) struct Participant {
     pub(crate) version: u32,
     pub(crate) pending: Vec<PendingTrack>,
     pub(crate) tracks: Vec<Track>,
+    pub(crate) data_tracks: DataTracks,
+    pub(crate) budgets: Budgets,
     /// Who may subscribe to what of ours; `None` = everyone to everything.
     pub(crate) subscription_rules: Option<proto::SubscriptionPermission>,
     /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
@@ -100,6 +104,8 @@ impl Participant {
             version: 0,
             pending: Vec::new(),
             tracks: Vec::new(),
+            data_tracks: DataTracks::default(),
+            budgets: Budgets::default(),
             subscription_rules: None,
             choices: HashMap::new(),
             subscribed: HashMap::new(),
@@ -113,6 +119,10 @@ impl Participant {
 
     pub(crate) fn is_hidden(&self) -> bool {
         self.permission.hidden
+    }
+
+    pub(crate) fn is_publisher(&self) -> bool {
+        !self.tracks.is_empty() || !self.data_tracks.is_empty()
     }
 
     /// Counts towards emptiness and limits: not agents, recorders or hidden observers.
@@ -146,7 +156,8 @@ impl Participant {
     }
 
     /// Whether the publisher's own rules let `identity` subscribe to `track`.
-    pub(crate) fn allows(&self, subscriber: &Self, track: &TrackSid) -> bool {
+    pub(crate) fn allows(&self, subscriber: &Self, track: impl AsRef<str>) -> bool {
+        let track = track.as_ref();
         let Some(rules) = &self.subscription_rules else { return true };
         rules.all_participants
             || rules.track_permissions.iter().any(|rule| {
@@ -155,7 +166,7 @@ impl Participant {
                 } else {
                     rule.participant_identity == subscriber.identity
                 };
-                same && (rule.all_tracks || rule.track_sids.iter().any(|sid| sid == track.as_str()))
+                same && (rule.all_tracks || rule.track_sids.iter().any(|sid| sid == track))
             })
     }
 
@@ -172,11 +183,12 @@ impl Participant {
             name: self.name.clone(),
             version: self.version,
             permission: Some(self.permission.clone()),
-            is_publisher: !self.tracks.is_empty(),
+            is_publisher: self.is_publisher(),
             kind: self.kind as i32,
             attributes: self.attributes.clone().into_iter().collect(),
             client_protocol: self.client.client_protocol,
             capabilities: self.client.capabilities.clone(),
+            data_tracks: self.data_tracks.infos(),
             ..Default::default()
         }
     }

@@ -100,7 +100,7 @@ impl Room {
             enabled_codecs: enabled_codecs(),
             metadata: self.metadata.clone(),
             num_participants: u32::try_from(visible().count()).unwrap_or(u32::MAX),
-            num_publishers: u32::try_from(visible().filter(|p| !p.tracks.is_empty()).count())
+            num_publishers: u32::try_from(visible().filter(|p| p.is_publisher()).count())
                 .unwrap_or(u32::MAX),
             ..Default::default()
         }
@@ -255,6 +255,7 @@ impl Room {
         for track in std::mem::take(&mut gone.tracks) {
             self.forget_track(&track.sid);
         }
+        self.forget_data_tracks_of(&mut gone);
         for track in gone.subscribed.keys() {
             self.outputs.push_back(Output::Unsubscribe { subscriber: sid.clone(), track: track.clone() });
         }

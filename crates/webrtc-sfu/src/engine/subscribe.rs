@@ -149,6 +149,7 @@ impl Room {
                 self.reconcile(&subscriber, sid, track);
             }
         }
+        self.review_data_rules(sid);
     }
 
     /// The owner and id of a published track by its name.

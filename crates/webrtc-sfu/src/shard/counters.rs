@@ -11,6 +11,11 @@ pub(crate) struct Counters {
     pub(crate) media_unclaimed: u64,
     pub(crate) data_refused: u64,
     pub(crate) data_dropped: u64,
+    pub(crate) data_over_budget: u64,
+    pub(crate) data_track_received: u64,
+    pub(crate) data_track_refused: u64,
+    pub(crate) data_track_copies: u64,
+    pub(crate) data_track_dropped: u64,
     pub(crate) peers_failed: u64,
     pub(crate) events_dropped: u64,
 }
@@ -29,6 +34,11 @@ impl Counters {
             ("aura_sfu_media_unclaimed_packets_total", taken.media_unclaimed),
             ("aura_sfu_data_refused_total", taken.data_refused),
             ("aura_sfu_data_dropped_total", taken.data_dropped),
+            ("aura_sfu_data_over_budget_total", taken.data_over_budget),
+            ("aura_sfu_data_track_received_packets_total", taken.data_track_received),
+            ("aura_sfu_data_track_refused_packets_total", taken.data_track_refused),
+            ("aura_sfu_data_track_forwarded_packets_total", taken.data_track_copies),
+            ("aura_sfu_data_track_dropped_packets_total", taken.data_track_dropped),
             ("aura_sfu_connections_failed_total", taken.peers_failed),
             ("aura_sfu_events_dropped_total", taken.events_dropped),
         ] {

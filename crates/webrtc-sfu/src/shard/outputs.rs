@@ -57,6 +57,7 @@ impl Shard {
                 }
                 Output::TrackGone { track } => self.drop_track(room, &track),
                 Output::Data { to, channel, payload } => self.send_data(room, &to, channel, payload),
+                Output::DataTrack { packet, copies } => self.send_data_track(room, packet, &copies, now.at),
                 Output::CloseSignal { participant } => {
                     if let Some(link) = host.links.get_mut(&participant) {
                         link.send(Outbound::Close);

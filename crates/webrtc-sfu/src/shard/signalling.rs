@@ -175,14 +175,13 @@ impl Shard {
                 host.room.signal(sid, Response::PongResp(pong));
             }
             Request::Simulate(scenario) => self.simulate(room, sid, &scenario, now),
-            Request::PublishDataTrackRequest(_)
-            | Request::UnpublishDataTrackRequest(_)
-            | Request::UpdateDataSubscription(_)
-            | Request::StoreDataBlobRequest(_)
-            | Request::GetDataBlobRequest(_) => {
+            Request::PublishDataTrackRequest(request) => host.room.publish_data_track(sid, request),
+            Request::UnpublishDataTrackRequest(request) => host.room.unpublish_data_track(sid, request),
+            Request::UpdateDataSubscription(update) => host.room.update_data_subscription(sid, &update),
+            Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
                 let response = proto::RequestResponse {
                     reason: proto::request_response::Reason::UnsupportedType as i32,
-                    message: "data tracks and blobs are not enabled".into(),
+                    message: "data blobs are not enabled".into(),
                     ..Default::default()
                 };
                 host.room.signal(sid, Response::RequestResponse(response));
@@ -378,7 +377,7 @@ impl Shard {
                     || me.pending.iter().any(|pending| pending.info.sid == track.sid)
             })
         });
-        if !all_known {
+        if !all_known || !host.room.sync_data_tracks(sid, state) {
             host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
             return;
         }

@@ -144,6 +144,7 @@ impl Shard {
         for id in self.peers.ids() {
             let Some(slot) = self.peers.get_mut(id) else { continue };
             self.counters.data_dropped += std::mem::take(&mut slot.peer.channels.dropped);
+            self.counters.data_track_dropped += std::mem::take(&mut slot.peer.channels.tracks.dropped);
             let lost =
                 slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
             let overdue = slot.peer.answer_overdue(now.at);

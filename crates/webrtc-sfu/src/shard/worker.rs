@@ -17,9 +17,10 @@ use super::host::Host;
 use super::peers::Peers;
 use super::socket::{BatchSocket, RECEIVE_BATCH, Wake};
 use super::ticks::Duties;
-use crate::engine::Moment;
 use crate::engine::admin::AdminError;
+use crate::engine::data::DataRefusal;
 use crate::engine::room::{Room, RoomPolicy};
+use crate::engine::{DataChannel, Moment};
 use crate::transport::peer::Peer;
 use crate::transport::rtc_config::{self, PeerSettings};
 use crate::transport::{PeerEvent, PeerId, Role};
@@ -230,14 +231,24 @@ impl Shard {
                 }
             }
             PeerEvent::Data { channel, bytes } => {
-                self.on_data(&room, &owner, now, |room| room.data_received(&owner, channel, &bytes));
+                self.on_data(&room, &owner, now, |room| {
+                    room.spend(&owner, channel, bytes.len(), now.at)?;
+                    room.data_received(&owner, channel, &bytes)
+                });
             }
             PeerEvent::RawData { bytes } => {
-                self.on_data(&room, &owner, now, |room| room.raw_data_received(&owner, bytes));
+                self.on_data(&room, &owner, now, |room| {
+                    room.spend(&owner, DataChannel::Reliable, bytes.len(), now.at)?;
+                    room.raw_data_received(&owner, bytes)
+                });
             }
+            PeerEvent::DataTrack { packet } => self.on_data_track(&room, &owner, packet, now.at),
             PeerEvent::DownlinkLoss { mid, loss } => self.on_downlink_loss(id, mid, loss, now.at),
             PeerEvent::ChannelReady => {
-                self.peers.change(id, |peer| Ok(peer.channels.flush(&mut peer.rtc)));
+                self.peers.change(id, |peer| {
+                    peer.channels.flush(&mut peer.rtc, now.at);
+                    Ok(())
+                });
             }
         }
         self.carry_out(&room, now);
@@ -248,12 +259,16 @@ impl Shard {
         room: &Arc<str>,
         from: &ParticipantSid,
         now: Moment,
-        receive: impl FnOnce(&mut Room) -> Result<(), crate::engine::data::DataRefusal>,
+        receive: impl FnOnce(&mut Room) -> Result<(), DataRefusal>,
     ) {
         let Some(host) = self.rooms.get_mut(room) else { return };
-        if let Err(refusal) = receive(&mut host.room) {
-            tracing::debug!(room.name = %room, participant.sid = %from, ?refusal, "data packet refused");
-            self.counters.data_refused += 1;
+        match receive(&mut host.room) {
+            Ok(()) => {}
+            Err(DataRefusal::OverBudget) => self.counters.data_over_budget += 1,
+            Err(refusal) => {
+                tracing::debug!(room.name = %room, participant.sid = %from, ?refusal, "data packet refused");
+                self.counters.data_refused += 1;
+            }
         }
         self.carry_out(room, now);
     }

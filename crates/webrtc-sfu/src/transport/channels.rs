@@ -1,14 +1,16 @@
 //! The data channels of a connection: finding them by label and queueing for them.
 //!
 //! Reliable messages wait, in order, while the channel opens or its buffer is full; the wait is bounded in bytes. A
-//! lossy message that cannot go now is dropped and counted.
+//! lossy message that cannot go now is dropped and counted. Packets of data tracks wait a moment (`track_queue`).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
+use super::track_queue::{TrackQueue, Window};
 use crate::engine::DataChannel;
 
 pub(crate) const RELIABLE: &str = "_reliable";
@@ -19,6 +21,9 @@ pub(crate) const DATA_TRACK: &str = "_data_track";
 const MAX_QUEUED_BYTES: usize = 8 * 1024 * 1024;
 /// …and for one whose channel has not opened (livekit-protocol §3 "Reliable resend").
 const MAX_UNOPENED_BYTES: usize = 100 * 1024;
+/// Reliable bytes the connection holds at most. The rest of its buffer is for those who cannot wait: a long file must
+/// not silence a voice.
+const RELIABLE_SHARE_BYTES: usize = 768 * 1024;
 /// Lossy data behind this much is late already.
 const LOSSY_BEHIND_BYTES: usize = 64 * 1024;
 /// Channels one connection may open.
@@ -33,6 +38,9 @@ pub(crate) struct Channels {
     queue: VecDeque<Arc<[u8]>>,
     queued_bytes: usize,
     pub(crate) dropped: u64,
+    data_track: Option<ChannelId>,
+    pub(crate) tracks: TrackQueue,
+    window: Window,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +77,10 @@ impl Channels {
                 self.lossy = Some(id);
                 Label::Protocol(DataChannel::Lossy)
             }
-            DATA_TRACK => Label::DataTrack,
+            DATA_TRACK => {
+                self.data_track = Some(id);
+                Label::DataTrack
+            }
             _ => Label::Unknown,
         };
         self.labels.insert(id, label);
@@ -77,7 +88,7 @@ impl Channels {
 
     pub(crate) fn closed(&mut self, id: ChannelId) {
         self.labels.remove(&id);
-        for slot in [&mut self.reliable, &mut self.lossy] {
+        for slot in [&mut self.reliable, &mut self.lossy, &mut self.data_track] {
             if *slot == Some(id) {
                 *slot = None;
             }
@@ -108,7 +119,7 @@ impl Channels {
         if self.queue.is_empty()
             && let Some(id) = self.reliable
         {
-            match write(rtc, id, &payload) {
+            match write_reliable(rtc, id, &payload) {
                 Written::Yes => return true,
                 Written::Never => return false,
                 Written::Later => {}
@@ -123,21 +134,71 @@ impl Channels {
         true
     }
 
-    /// Sends what waits, as far as the buffer lets. Returns whether anything was written.
-    pub(crate) fn flush(&mut self, rtc: &mut Rtc) -> bool {
-        let Some(id) = self.reliable else { return false };
-        let mut wrote = false;
+    /// Sends a packet of a data track, or queues it for a moment.
+    pub(crate) fn send_track(&mut self, rtc: &mut Rtc, packet: &[u8], now: Instant) {
+        if self.data_track.is_none() {
+            self.tracks.dropped += 1;
+            return;
+        }
+        self.flush_tracks(rtc, now);
+        if self.tracks.is_empty() {
+            match self.write_track(rtc, packet, now) {
+                Written::Yes => return,
+                Written::Never => {
+                    self.tracks.dropped += 1;
+                    return;
+                }
+                Written::Later => {}
+            }
+        }
+        self.tracks.push(now, packet.to_vec());
+    }
+
+    fn flush_tracks(&mut self, rtc: &mut Rtc, now: Instant) {
+        let mut tracks = std::mem::take(&mut self.tracks);
+        while let Some(packet) = tracks.next(now) {
+            match self.write_track(rtc, packet, now) {
+                Written::Later => break,
+                Written::Yes => {}
+                Written::Never => tracks.dropped += 1,
+            }
+            tracks.pop();
+        }
+        self.tracks = tracks;
+    }
+
+    fn write_track(&mut self, rtc: &mut Rtc, packet: &[u8], now: Instant) -> Written {
+        let Some(id) = self.data_track else { return Written::Never };
+        let Some(mut channel) = rtc.channel(id) else { return Written::Later };
+        if !self.window.is_open(channel.buffered_amount(), now) {
+            channel.set_buffered_amount_low_threshold(self.window.wake_at());
+            return Written::Later;
+        }
+        let written = write(rtc, id, packet);
+        if written == Written::Yes {
+            self.window.wrote(packet.len());
+        }
+        written
+    }
+
+    /// Sends what waits, as far as the buffers let.
+    pub(crate) fn flush(&mut self, rtc: &mut Rtc, now: Instant) {
+        self.flush_tracks(rtc, now);
+        self.flush_reliable(rtc);
+    }
+
+    fn flush_reliable(&mut self, rtc: &mut Rtc) {
+        let Some(id) = self.reliable else { return };
         while let Some(payload) = self.queue.front() {
             // A message the channel can never take must not hold up those behind it.
-            match write(rtc, id, payload) {
+            match write_reliable(rtc, id, payload) {
                 Written::Later => break,
-                Written::Yes => wrote = true,
+                Written::Yes => {}
                 Written::Never => self.dropped += 1,
             }
             self.queued_bytes -= payload.len();
             self.queue.pop_front();
         }
-        wrote
     }
 }
 
@@ -150,14 +211,23 @@ enum Written {
     Never,
 }
 
+fn write_reliable(rtc: &mut Rtc, id: ChannelId, payload: &[u8]) -> Written {
+    let Some(mut channel) = rtc.channel(id) else { return Written::Later };
+    let is_full = channel.buffered_amount() >= RELIABLE_SHARE_BYTES;
+    let written = if is_full { Written::Later } else { write(rtc, id, payload) };
+    if written == Written::Later
+        && let Some(mut channel) = rtc.channel(id)
+    {
+        channel.set_buffered_amount_low_threshold(256 * 1024);
+    }
+    written
+}
+
 fn write(rtc: &mut Rtc, id: ChannelId, payload: &[u8]) -> Written {
     let Some(mut channel) = rtc.channel(id) else { return Written::Later };
     match channel.write(true, payload) {
         Ok(true) => Written::Yes,
-        Ok(false) => {
-            channel.set_buffered_amount_low_threshold(256 * 1024);
-            Written::Later
-        }
+        Ok(false) => Written::Later,
         Err(_) => Written::Never,
     }
 }

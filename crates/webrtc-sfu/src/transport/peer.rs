@@ -63,6 +63,11 @@ impl Peer {
         self.channels.send(&mut self.rtc, channel, payload);
     }
 
+    /// Sends a packet of a data track, soon or never.
+    pub(crate) fn send_data_track(&mut self, packet: &[u8], now: Instant) {
+        self.channels.send_track(&mut self.rtc, packet, now);
+    }
+
     /// Asks the client for a keyframe of one incoming stream. False when that stream is not there.
     pub(crate) fn request_keyframe(&mut self, ssrc: Ssrc) -> bool {
         let mut api = self.rtc.direct_api();
@@ -121,8 +126,8 @@ impl Peer {
                     events.push(PeerEvent::Data { channel, bytes: data.data });
                 }
                 Some(Label::Unknown) => events.push(PeerEvent::RawData { bytes: data.data }),
-                // Data tracks are not announced to clients (protocol 17, no data track responses).
-                Some(Label::DataTrack) | None => {}
+                Some(Label::DataTrack) => events.push(PeerEvent::DataTrack { packet: data.data }),
+                None => {}
             },
             Event::MediaEgressStats(stats) => {
                 if let Some(loss) = stats.loss {
