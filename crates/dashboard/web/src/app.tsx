@@ -15,7 +15,11 @@ import { CrashGuard, MessagePage, NotFoundPage } from "./shell/message-page";
 import { Spinner } from "./ui/notice";
 import { Toasts } from "./ui/toast";
 
-// Everything that needs the media library comes in its own chunk.
+// Pages few people open come in their own chunk.
+const AudioPage = lazy(() => import("./aic-console/audio-page").then((module) => ({ default: module.AudioPage })));
+const ListenPage = lazy(() => import("./aic-console/listen/listen-page").then((module) => ({ default: module.ListenPage })));
+
+// So does everything that needs the media library.
 const RoomPage = lazy(() => import("./meeting/room-page").then((module) => ({ default: module.RoomPage })));
 const JoinPage = lazy(() => import("./meeting/join-page").then((module) => ({ default: module.JoinPage })));
 const CallPage = lazy(() => import("./call/call-page").then((module) => ({ default: module.CallPage })));
@@ -79,6 +83,18 @@ function Page({ route }: { route: Route }) {
       return (
         <SignedIn>
           <FilesPage />
+        </SignedIn>
+      );
+    case "audio":
+      return (
+        <SignedIn>
+          <AudioPage />
+        </SignedIn>
+      );
+    case "listen":
+      return (
+        <SignedIn>
+          <ListenPage />
         </SignedIn>
       );
     case "settings":

@@ -8,12 +8,15 @@ describe("routes", () => {
     expect(match("/join/a%2Fb")).toEqual({ name: "join", token: "a/b" });
     expect(match("/call/1")).toEqual({ name: "call", id: "1" });
     expect(match("/share/t")).toEqual({ name: "share", token: "t" });
+    expect(match("/audio")).toEqual({ name: "audio" });
+    expect(match(paths.listen)).toEqual({ name: "listen" });
     expect(match("/settings")).toEqual({ name: "settings" });
   });
 
   it("refuses what it does not know, and broken escapes", () => {
     expect(match("/nope")).toEqual({ name: "not-found" });
     expect(match("/room")).toEqual({ name: "not-found" });
+    expect(match("/audio/shout")).toEqual({ name: "not-found" });
     expect(match("/room/a/b")).toEqual({ name: "not-found" });
     expect(match("/room/%E0%A4%A")).toEqual({ name: "not-found" });
   });

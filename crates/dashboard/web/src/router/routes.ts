@@ -6,6 +6,8 @@ export type Route =
   | { name: "register"; next: string | null }
   | { name: "settings" }
   | { name: "files" }
+  | { name: "audio" }
+  | { name: "listen" }
   | { name: "room"; id: string }
   | { name: "join"; token: string }
   | { name: "call"; id: string }
@@ -42,12 +44,15 @@ export function match(pathname: string, search = ""): Route {
         return { name: first, next: safeNext(query.get("next")) };
       case "settings":
       case "files":
+      case "audio":
         return { name: first };
       default:
         return { name: "not-found" };
     }
   }
   switch (first) {
+    case "audio":
+      return { name: second === "listen" ? "listen" : "not-found" };
     case "room":
     case "call":
       return { name: first, id: second };
@@ -63,6 +68,8 @@ export const paths = {
   home: "/",
   settings: "/settings",
   files: "/files",
+  audio: "/audio",
+  listen: "/audio/listen",
   room: (id: string) => `/room/${encodeURIComponent(id)}`,
   join: (token: string) => `/join/${encodeURIComponent(token)}`,
   call: (id: string) => `/call/${encodeURIComponent(id)}`,

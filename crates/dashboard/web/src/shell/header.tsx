@@ -15,6 +15,7 @@ export function Header() {
   const pages = [
     { to: paths.home, name: "home", text: t("home") },
     { to: paths.files, name: "files", text: t("files") },
+    { to: paths.audio, name: "audio", text: t("audio") },
   ];
   return (
     <header className="header">

@@ -3,6 +3,7 @@ import { area } from "../i18n/translate";
 export const t = area("shell", {
   home: "Home",
   files: "Files",
+  audio: "Audio",
   settings: "Settings",
   log_out: "Log out",
   account: "Account",
