@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) auth: AuthConfig,
     pub(crate) redis: RedisConfig,
     pub(crate) rtc: RtcSection,
+    pub(crate) aic: AicSection,
     pub(crate) room: RoomSection,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
@@ -51,6 +52,14 @@ pub(crate) struct RtcSection {
     pub(crate) node_ips: Vec<IpAddr>,
     pub(crate) enable_loopback_candidate: bool,
     pub(crate) shards: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AicSection {
+    pub(crate) enabled: bool,
+    pub(crate) model: String,
+    pub(crate) grpc_url: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +94,10 @@ impl ServiceConfig for Config {
         faults.secret("auth.service_secret", &self.auth.service_secret, self.env);
         if !self.rtc.udp_enabled && !self.rtc.tcp_enabled {
             faults.add("rtc.udp_enabled", "UDP and ICE-TCP cannot both be off");
+        }
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if self.aic.model.is_empty() || self.aic.model.len() > 64 || !self.aic.model.bytes().all(named) {
+            faults.add("aic.model", "letters, digits, '-', '_' and '.', at most 64");
         }
         if self.rtc.shards > 256 {
             faults.add("rtc.shards", "at most 256");

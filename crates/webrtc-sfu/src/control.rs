@@ -1,4 +1,5 @@
-//! Placing rooms on shards, and telling other services what happens in them.
+//! Placing rooms on shards, reaching the edge transcoder, and telling other services what happens in them.
 
 pub(crate) mod events;
 pub(crate) mod node;
+pub(crate) mod transcoder;

@@ -6,6 +6,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod budget;
+pub(crate) mod codec_choice;
 pub(crate) mod congestion;
 pub(crate) mod data;
 pub(crate) mod data_track;

@@ -10,6 +10,7 @@ use prost::Message as _;
 use crate::engine::participant::{ConnectionMode, Joiner};
 use crate::engine::room::{Room, RoomPolicy};
 use crate::engine::{DataChannel, Moment};
+use crate::transport::aic;
 use crate::transport::sdp::{SectionText, read_sections, rewrite};
 
 /// Reads a description and rewrites it both ways.
@@ -21,6 +22,9 @@ pub fn sdp(text: &str) {
     let all: HashMap<_, _> = sections.iter().map(|s| (s.mid.clone(), send.clone())).collect();
     let written = rewrite(text, &all);
     assert_eq!(read_sections(&written).len(), sections.len(), "no section appears or is lost");
+    let (read, _) = aic::inbound(text, "aic16m-1");
+    aic::outbound(&read, "aic16m-1");
+    assert_eq!(read_sections(&read).len(), sections.len(), "nor by naming a codec");
 }
 
 /// Decodes a join request.

@@ -3,6 +3,7 @@
 //! A turn of the loop: wait, read datagrams, feed connections, forward, run commands and timers, send. Within a turn
 //! no lock is taken and nothing awaits. A connection that panics or fails is dropped; its shard goes on.
 
+pub(crate) mod aic;
 pub(crate) mod batch;
 pub(crate) mod command;
 pub(crate) mod counters;

@@ -4,6 +4,7 @@
 //! subscriber connection we offer), carries media and data channels, and is fed datagrams and time by its shard.
 //! [`SubscriberTransport`] is the seam between routing and transport: whatever implements it can carry copies.
 
+pub(crate) mod aic;
 pub(crate) mod channels;
 pub(crate) mod negotiation;
 pub(crate) mod peer;

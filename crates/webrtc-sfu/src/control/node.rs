@@ -15,9 +15,10 @@ use str0m::crypto::dtls::DtlsCert;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::events;
+use super::{events, transcoder};
 use crate::config::{Config, RtcSection};
 use crate::engine::admin::{AdminError, AdminReply, AdminRequest};
+use crate::shard::aic::{OpenStream, TranscodedSender, Transcoding};
 use crate::shard::command::{Command, EventSender, ShardHandle, ShardStopped};
 use crate::shard::socket::{BatchSocket, Wake};
 use crate::shard::tcp;
@@ -27,6 +28,8 @@ use crate::transport::rtc_config::PeerSettings;
 
 /// Commands a shard may have waiting.
 const COMMAND_QUEUE: usize = 4_096;
+/// Transcoded packets a shard may have waiting.
+const TRANSCODED_QUEUE: usize = 4_096;
 
 /// Handle to this node's shards. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -42,6 +45,7 @@ impl Node {
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
         let events = events::start(config, lifecycle, clock.clone())?;
+        let streams = transcoder::start(config, lifecycle, clock.clone())?;
         let ufrags = UfragDirectory::default();
         let addresses = candidate_ips(&config.rtc)?;
         let listener = match config.rtc.tcp_enabled {
@@ -64,6 +68,7 @@ impl Node {
                 tcp_candidates: tcp_candidates.clone(),
                 certificate: certificate.clone(),
                 events: events.clone(),
+                streams: streams.clone(),
                 ufrags: Arc::clone(&ufrags),
             };
             shards.push(start.spawn(config, &node_id, clock.clone())?);
@@ -139,6 +144,7 @@ struct ShardStart<'a> {
     tcp_candidates: Vec<SocketAddr>,
     certificate: DtlsCert,
     events: EventSender,
+    streams: Option<mpsc::Sender<OpenStream>>,
     ufrags: UfragDirectory,
 }
 
@@ -158,6 +164,7 @@ impl ShardStart<'_> {
             false => (None, Vec::new()),
         };
         let (sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (transcoded, inbox) = mpsc::channel(TRANSCODED_QUEUE);
         let now = clock.monotonic();
         let shard = Shard {
             id: self.id,
@@ -165,6 +172,7 @@ impl ShardStart<'_> {
                 certificate: self.certificate,
                 udp_candidates,
                 tcp_candidates: self.tcp_candidates,
+                aic_model: config.aic.enabled.then(|| config.aic.model.as_str().into()),
             },
             policy: config.room_policy(node_id.to_owned()),
             socket,
@@ -181,6 +189,12 @@ impl ShardStart<'_> {
             negotiations: Default::default(),
             tcp: Default::default(),
             duties: Duties::new(now),
+            transcoding: Transcoding {
+                streams: self.streams,
+                answers: TranscodedSender { queue: transcoded, wake: Arc::clone(&wake) },
+                inbox,
+                generation: 0,
+            },
             counters: Default::default(),
             stopping: false,
         };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aura_media::MediaKind;
 use aura_media::layer::Layer;
+use aura_media::{Codec, MediaKind};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
@@ -138,6 +138,25 @@ impl Room {
         }
     }
 
+    /// Tells a publisher of AIC whether it may send it now; otherwise it sends Opus from its next packet on.
+    pub(crate) fn announce_aic(&mut self, publisher: &ParticipantSid, track: &TrackSid, enabled: bool) {
+        let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str()))
+        else {
+            return;
+        };
+        found.announced_aic = Some(enabled);
+        let codec = |codec: Codec, enabled: bool| proto::SubscribedCodec {
+            codec: codec.mime().into(),
+            qualities: vec![proto::SubscribedQuality { quality: proto::VideoQuality::High as i32, enabled }],
+        };
+        let update = proto::SubscribedQualityUpdate {
+            track_sid: track.to_string(),
+            subscribed_codecs: vec![codec(Codec::Aic, enabled), codec(Codec::Opus, true)],
+            ..Default::default()
+        };
+        self.signal(publisher, Message::SubscribedQualityUpdate(update));
+    }
+
     /// What a participant may have missed while its signalling was down: wanted layers, who speaks.
     pub(crate) fn repeat_feedback(&mut self, sid: &ParticipantSid) {
         let Some(me) = self.participants.get_mut(sid) else { return };
@@ -146,6 +165,16 @@ impl Room {
         for (_, track) in tracks.iter().filter(|(told, _)| told.is_some()) {
             let watched = self.watched_layers(track);
             self.announce_quality(sid, track, watched);
+        }
+        let codecs: Vec<_> = self
+            .participants
+            .get(sid)
+            .into_iter()
+            .flat_map(|me| &me.tracks)
+            .filter_map(|track| Some((track.sid.clone(), track.announced_aic?)))
+            .collect();
+        for (track, enabled) in codecs {
+            self.announce_aic(sid, &track, enabled);
         }
         let speakers: Vec<_> = self
             .speakers

@@ -18,6 +18,8 @@ pub(crate) struct MediaFacts<'a> {
     pub(crate) mid: &'a str,
     /// First codec the section negotiated.
     pub(crate) codec: Option<Codec>,
+    /// AIC of our model may come on it, with `codec` behind.
+    pub(crate) aic: bool,
     pub(crate) simulcast: bool,
 }
 
@@ -91,6 +93,17 @@ impl Room {
             first.mid = media.mid.into();
             first.mime_type.clone_from(&info.mime_type);
         }
+        if media.aic {
+            // `mime_type` stays what everybody can play; who can play AIC finds it in the list.
+            let behind = proto::SimulcastCodecInfo {
+                mime_type: info.mime_type.clone(),
+                mid: media.mid.into(),
+                cid: media.cid.into(),
+                ..Default::default()
+            };
+            let aic = proto::SimulcastCodecInfo { mime_type: Codec::Aic.mime().into(), ..behind.clone() };
+            info.codecs = vec![aic, behind];
+        }
         // The media's own name wins: the same transceiver may come back under it after a renegotiation.
         let open = !info.muted;
         participant.tracks.push(Track {
@@ -98,6 +111,7 @@ impl Room {
             cid: media.cid.to_owned(),
             info,
             announced_qualities: None,
+            announced_aic: None,
         });
         self.outputs.push_back(Output::Gate { track: track_sid.clone(), open });
         self.bump(sid);
@@ -111,11 +125,12 @@ impl Room {
         let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track.as_str())) else {
             return;
         };
-        if found.info.mime_type == codec.mime() {
+        // AIC comes and goes on a track; what it is published as stays.
+        if codec == Codec::Aic || found.info.mime_type == codec.mime() {
             return;
         }
         found.info.mime_type = codec.mime().into();
-        if let Some(first) = found.info.codecs.first_mut() {
+        if let Some(first) = found.info.codecs.iter_mut().find(|info| info.mime_type != Codec::Aic.mime()) {
             first.mime_type = codec.mime().into();
         }
         self.bump(sid);

@@ -100,8 +100,7 @@ impl Room {
             enabled_codecs: enabled_codecs(),
             metadata: self.metadata.clone(),
             num_participants: u32::try_from(visible().count()).unwrap_or(u32::MAX),
-            num_publishers: u32::try_from(visible().filter(|p| p.is_publisher()).count())
-                .unwrap_or(u32::MAX),
+            num_publishers: u32::try_from(visible().filter(|p| p.is_publisher()).count()).unwrap_or(u32::MAX),
             ..Default::default()
         }
     }

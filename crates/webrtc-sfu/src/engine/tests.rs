@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use aura_media::MediaKind;
 use aura_media::layer::Layer;
+use aura_media::{Codec, MediaKind};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use prost::Message as _;
@@ -93,7 +93,7 @@ impl Stage {
             ..Default::default()
         };
         self.room.add_track(sid, request);
-        let facts = MediaFacts { cid, kind, mid: "0", codec: None, simulcast: video };
+        let facts = MediaFacts { cid, kind, mid: "0", codec: None, aic: false, simulcast: video };
         let track = self.room.claim_media(sid, &facts).unwrap();
         self.collect();
         track
@@ -211,7 +211,8 @@ fn published_media_reaches_everyone_but_its_publisher() {
 fn a_track_needs_a_promise_and_matches_it_by_name_then_by_kind() {
     let mut stage = Stage::new();
     let alice = stage.join("alice");
-    let facts = MediaFacts { cid: "cam", kind: MediaKind::Video, mid: "1", codec: None, simulcast: false };
+    let kind = MediaKind::Video;
+    let facts = MediaFacts { cid: "cam", kind, mid: "1", codec: None, aic: false, simulcast: false };
     assert_eq!(stage.room.claim_media(&alice, &facts), None, "media before its promise waits");
     let promise = |cid: &str, kind: proto::TrackType| proto::AddTrackRequest {
         cid: cid.into(),
@@ -576,4 +577,52 @@ fn metadata_has_limits_and_rights_and_empty_attributes_are_deleted() {
         reasons,
         [Reason::NotAllowed, Reason::LimitExceeded, Reason::Ok, Reason::Ok].map(|r| r as i32)
     );
+}
+
+#[test]
+fn a_track_of_aic_names_both_codecs_and_its_publisher_hears_which_is_wanted() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    stage.join("bob");
+    let request = proto::AddTrackRequest {
+        cid: "mic".into(),
+        r#type: proto::TrackType::Audio as i32,
+        source: proto::TrackSource::Microphone as i32,
+        ..Default::default()
+    };
+    stage.room.add_track(&alice, request);
+    let (codec, kind) = (Some(Codec::Opus), MediaKind::Audio);
+    let facts = MediaFacts { cid: "mic", kind, mid: "0", codec, aic: true, simulcast: false };
+    let track = stage.room.claim_media(&alice, &facts).unwrap();
+    // What is seen first, and any change after it, is news to nobody.
+    stage.forget();
+    for codec in [Codec::Aic, Codec::Opus, Codec::Aic] {
+        stage.room.correct_codec(&alice, &track, codec);
+    }
+    stage.collect();
+    assert!(stage.told.is_empty(), "{:?}", stage.told);
+    let info = &stage.room.participants[&alice].track(track.as_str()).unwrap().info;
+    let mimes: Vec<_> = info.codecs.iter().map(|codec| codec.mime_type.as_str()).collect();
+    assert_eq!((info.mime_type.as_str(), mimes), ("audio/opus", vec!["audio/aic", "audio/opus"]));
+
+    let wanted = |stage: &mut Stage| {
+        stage.collect();
+        let told: Vec<_> = stage
+            .told_to(&alice)
+            .filter_map(|message| match message {
+                Message::SubscribedQualityUpdate(update) => Some(update.clone()),
+                _ => None,
+            })
+            .collect();
+        stage.forget();
+        let [update] = &told[..] else { panic!("told once: {told:?}") };
+        assert_eq!(update.track_sid, track.as_str());
+        let state = |codec: &proto::SubscribedCodec| (codec.codec.clone(), codec.qualities[0].enabled);
+        update.subscribed_codecs.iter().map(state).collect::<Vec<_>>()
+    };
+    stage.room.announce_aic(&alice, &track, false);
+    let opus_only = [("audio/aic".to_owned(), false), ("audio/opus".to_owned(), true)];
+    assert_eq!(wanted(&mut stage), opus_only);
+    stage.room.repeat_feedback(&alice);
+    assert_eq!(wanted(&mut stage), opus_only, "said again after a resume");
 }

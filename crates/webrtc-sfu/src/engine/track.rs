@@ -33,6 +33,8 @@ pub(crate) struct Track {
     pub(crate) info: proto::TrackInfo,
     /// Qualities the publisher was last told are wanted, by layer.
     pub(crate) announced_qualities: Option<[bool; 3]>,
+    /// Whether the publisher was last told to send AIC; `None` = it was told nothing and decides.
+    pub(crate) announced_aic: Option<bool>,
 }
 
 impl Track {

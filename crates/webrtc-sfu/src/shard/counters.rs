@@ -18,6 +18,10 @@ pub(crate) struct Counters {
     pub(crate) data_track_dropped: u64,
     pub(crate) peers_failed: u64,
     pub(crate) events_dropped: u64,
+    pub(crate) aic_received: u64,
+    pub(crate) aic_refused: u64,
+    pub(crate) aic_truncated: u64,
+    pub(crate) aic_transcoded: u64,
 }
 
 impl Counters {
@@ -41,6 +45,10 @@ impl Counters {
             ("aura_sfu_data_track_dropped_packets_total", taken.data_track_dropped),
             ("aura_sfu_connections_failed_total", taken.peers_failed),
             ("aura_sfu_events_dropped_total", taken.events_dropped),
+            ("aura_sfu_aic_received_packets_total", taken.aic_received),
+            ("aura_sfu_aic_refused_packets_total", taken.aic_refused),
+            ("aura_sfu_aic_truncated_packets_total", taken.aic_truncated),
+            ("aura_sfu_aic_transcoded_packets_total", taken.aic_transcoded),
         ] {
             metrics::counter!(name, "shard" => shard.clone()).increment(value);
         }

@@ -13,6 +13,7 @@ use str0m::format::PayloadParams;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::Ssrc;
 
+use super::aic::AicTrack;
 use crate::engine::forward::{DownTrack, LayerActivity};
 use crate::transport::PeerId;
 
@@ -50,6 +51,8 @@ pub(crate) enum OutFormat {
     Same(Pt),
     /// The subscriber did not negotiate RED: send the primary block alone.
     StripRed(Pt),
+    /// AIC, to a subscriber with our model.
+    Aic(Pt),
     Unsupported,
 }
 
@@ -62,6 +65,10 @@ pub(crate) struct Copy {
     pub(crate) down: DownTrack,
     /// Formats met so far. One or two; a list beats a map.
     pub(crate) formats: Vec<(Pt, OutFormat)>,
+    /// The subscriber decodes AIC of our model itself.
+    pub(crate) takes_aic: bool,
+    /// What came last was the transcoder's.
+    pub(crate) transcoded: bool,
 }
 
 /// One published track.
@@ -84,6 +91,8 @@ pub(crate) struct PublishedTrack {
     pub(crate) last_keyframe_request: [Option<Instant>; 3],
     pub(crate) reports: [Option<SenderReport>; 3],
     pub(crate) copies: Vec<Copy>,
+    /// For tracks that may come as AIC.
+    pub(crate) aic: Option<AicTrack>,
 }
 
 /// All published tracks of a shard.
@@ -111,6 +120,12 @@ impl Tracks {
 
     pub(crate) fn get_mut(&mut self, id: TrackId) -> Option<&mut PublishedTrack> {
         self.slots.get_mut(id.0)?.as_mut()
+    }
+
+    /// The tracks that may come as AIC.
+    pub(crate) fn with_aic(&self) -> Vec<TrackId> {
+        let is_aic = |slot: &Option<PublishedTrack>| slot.as_ref().is_some_and(|track| track.aic.is_some());
+        (0..self.slots.len()).filter(|index| is_aic(&self.slots[*index])).map(TrackId).collect()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PublishedTrack> {

@@ -9,11 +9,12 @@ use aura_media::{Codec, MediaKind, red};
 use str0m::media::{Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
 
+use super::aic::Truncated;
 use super::fanout::{Copy, Format, OutFormat, Source, TrackId};
 use super::peers::Peers;
 use super::worker::Shard;
 use crate::engine::forward::{Incoming, Verdict};
-use crate::transport::{Outgoing, PeerId, SubscriberTransport};
+use crate::transport::{Outgoing, PeerId, SubscriberTransport, aic};
 use aura_media::layer::Layer;
 
 impl Shard {
@@ -31,6 +32,10 @@ impl Shard {
         if track.layer_ssrc[source.layer.index()] != Some(ssrc) {
             track.replace_stream(source.layer, ssrc);
         }
+        if format.codec == Codec::Aic && !self.admits_aic(source.track, &packet) {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(source.track) else { return };
         track.activity.observe(source.layer, now);
         track.losses[source.layer.index()].observe(*packet.seq_no);
         if !track.open {
@@ -39,9 +44,13 @@ impl Shard {
         if let Some(level) = packet.header.ext_vals.audio_level {
             track.level.observe(now, level.unsigned_abs());
         }
+        if let Some(aic) = &mut track.aic {
+            aic.observe(format.codec, &packet);
+        }
         if track.copies.is_empty() {
             return;
         }
+        let is_sealed = track.aic.as_ref().is_some_and(|aic| aic.is_encrypted);
         let vp8 = match format.codec {
             Codec::Vp8 => Vp8Descriptor::parse(&packet.payload).ok(),
             _ => None,
@@ -72,13 +81,17 @@ impl Shard {
             wallclock,
             extensions: forwarded_extensions(&packet.header.ext_vals),
         };
-        let mut primary = None;
+        let mut shared = Shared { primary: None, truncated: Truncated::new(is_sealed) };
         let mut copies = std::mem::take(&mut track.copies);
         for copy in &mut copies {
-            forwarding.send(copy, &mut self.peers, &mut primary);
+            forwarding.send(copy, &mut self.peers, &mut shared);
         }
+        self.counters.aic_truncated += shared.truncated.count;
         if let Some(track) = self.tracks.get_mut(source.track) {
             track.copies = copies;
+        }
+        if format.codec == Codec::Aic {
+            self.transcode(source.track, &packet, now);
         }
     }
 
@@ -132,7 +145,7 @@ impl Shard {
         }
     }
 
-    /// A subscriber reported loss of one video: its cap may move, and with it every copy it gets.
+    /// A subscriber reported loss of one video, or of AIC: its cap may move, and with it every copy it gets.
     pub(crate) fn on_downlink_loss(&mut self, subscriber: PeerId, mid: Mid, loss: f32, now: Instant) {
         let Some(slot) = self.peers.get_mut(subscriber) else { return };
         let Some(copy) = slot.copies.get(&mid) else { return };
@@ -141,7 +154,7 @@ impl Shard {
             track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
         // Gaps in what we received are forwarded as gaps; they say nothing about this subscriber's network.
         let own = (loss - track.upstream_loss[layer.index()]).max(0.0);
-        if track.kind != MediaKind::Video || !slot.downlink.report(own, now) {
+        if !(track.kind == MediaKind::Video || track.aic.is_some()) || !slot.downlink.report(own, now) {
             return;
         }
         let cap = slot.downlink.cap();
@@ -201,12 +214,12 @@ struct Forwarding<'a> {
 }
 
 impl Forwarding<'_> {
-    fn send(&self, copy: &mut Copy, peers: &mut Peers, primary: &mut Option<Arc<[u8]>>) {
+    fn send(&self, copy: &mut Copy, peers: &mut Peers, shared: &mut Shared) {
         let Some(slot) = peers.get_mut(copy.subscriber).filter(|slot| slot.peer.connected) else { return };
         let out = match copy.formats.iter().find(|(pt, _)| *pt == self.format.pt) {
             Some((_, out)) => *out,
             None => {
-                let out = out_format(&slot.peer, copy.mid, self.format);
+                let out = out_format(&slot.peer, copy, self.format);
                 copy.formats.push((self.format.pt, out));
                 out
             }
@@ -215,13 +228,18 @@ impl Forwarding<'_> {
             OutFormat::Unsupported => return,
             OutFormat::Same(pt) => (pt, Arc::clone(&self.packet.payload)),
             OutFormat::StripRed(pt) => {
-                if primary.is_none() {
-                    *primary = red::primary(&self.packet.payload).map(|(_, block)| block.into());
+                if shared.primary.is_none() {
+                    shared.primary = red::primary(&self.packet.payload).map(|(_, block)| block.into());
                 }
-                let Some(block) = primary else { return };
+                let Some(block) = &shared.primary else { return };
                 (pt, Arc::clone(block))
             }
+            OutFormat::Aic(pt) => (pt, shared.truncated.to(slot.downlink.cap(), &self.packet.payload)),
         };
+        if std::mem::take(&mut copy.transcoded) {
+            // The publisher's own Opus after the transcoder's: other numbers, the same stream.
+            copy.down.resync();
+        }
         let Verdict::Forward(numbers, vp8) = copy.down.forward(&self.incoming) else { return };
         let renumbered = vp8 != self.incoming.vp8;
         let peer = copy.subscriber;
@@ -242,9 +260,16 @@ impl Forwarding<'_> {
     }
 }
 
+/// What copies that need it share.
+struct Shared {
+    /// The primary block of RED.
+    primary: Option<Arc<[u8]>>,
+    truncated: Truncated,
+}
+
 /// Extensions that mean the same to the receiver. Stream names and transport numbers are each connection's own.
 fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
-    ExtensionValues {
+    let mut forwarded = ExtensionValues {
         audio_level: received.audio_level,
         voice_activity: received.voice_activity,
         video_orientation: received.video_orientation,
@@ -252,16 +277,24 @@ fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
         play_delay_min: received.play_delay_min,
         play_delay_max: received.play_delay_max,
         ..ExtensionValues::default()
+    };
+    if let Some(meta) = received.user_values.get_arc::<aic::Meta>() {
+        forwarded.user_values.set_arc(meta);
     }
+    forwarded
 }
 
-fn out_format(peer: &crate::transport::peer::Peer, mid: Mid, format: Format) -> OutFormat {
+fn out_format(peer: &crate::transport::peer::Peer, copy: &Copy, format: Format) -> OutFormat {
+    if format.codec == Codec::Aic && !copy.takes_aic {
+        return OutFormat::Unsupported;
+    }
     let Some(params) = peer.rtc.codec_config().match_params(format.params) else {
         return OutFormat::Unsupported;
     };
-    let negotiated = peer.rtc.media(mid).is_some_and(|media| media.remote_pts().contains(&params.pt()));
+    let negotiated = peer.rtc.media(copy.mid).is_some_and(|media| media.remote_pts().contains(&params.pt()));
     match (negotiated, format.red, params.red()) {
         (false, ..) => OutFormat::Unsupported,
+        (true, false, _) if format.codec == Codec::Aic => OutFormat::Aic(params.pt()),
         (true, false, _) => OutFormat::Same(params.pt()),
         (true, true, Some(red)) => OutFormat::Same(red),
         (true, true, None) => OutFormat::StripRed(params.pt()),
@@ -272,6 +305,7 @@ fn codec_of(params: &str0m::format::PayloadParams) -> Option<Codec> {
     use str0m::format::Codec as Negotiated;
     Some(match params.spec().codec {
         Negotiated::Opus => Codec::Opus,
+        _ if aic::is_aic(params) => Codec::Aic,
         Negotiated::PCMU => Codec::Pcmu,
         Negotiated::PCMA => Codec::Pcma,
         Negotiated::Vp8 => Codec::Vp8,

@@ -185,8 +185,19 @@ impl Shard {
             down.prefer(preferred);
             down.limit(slot.downlink.cap());
             slot.copies.insert(mid, CopyId { track: id, subscriber: peer });
-            track.copies.push(Copy { subscriber: peer, mid, ssrc, down, formats: Vec::new() });
+            let takes_aic = slot.peer.takes_aic(mid);
+            let formats = Vec::new();
+            track.copies.push(Copy {
+                subscriber: peer,
+                mid,
+                ssrc,
+                down,
+                formats,
+                takes_aic,
+                transcoded: false,
+            });
             self.choose_layers(id, now);
+            self.review_codec(id, now);
         }
     }
 
@@ -199,6 +210,8 @@ impl Shard {
             slot.copies.remove(&copy.mid);
             slot.parked.insert(copy.mid, copy.down);
         }
+        // Whether anybody still needs the transcoder is seen at the next review: a subscriber that moves to another
+        // section must not close and open it.
     }
 
     fn drop_track(&mut self, room: &Arc<str>, sid: &TrackSid) {

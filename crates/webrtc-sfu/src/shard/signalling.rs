@@ -9,6 +9,7 @@ use proto::signal_response::Message as Response;
 use str0m::media::Mid;
 use tokio::sync::mpsc;
 
+use super::aic::AicTrack;
 use super::command::{JoinExtras, JoinFailure, Outbound, SignalSession};
 use super::fanout::PublishedTrack;
 use super::host::Link;
@@ -323,19 +324,17 @@ impl Shard {
             let old = track.sid.clone();
             host.room.unpublish(sid, &old, false);
         }
-        let facts =
-            MediaFacts { cid, kind, mid: &section.mid, codec: section.codec, simulcast: section.simulcast };
+        let aic = section.aic && self.peers.get(peer).is_some_and(|slot| slot.peer.agrees_on_aic());
+        let (codec, simulcast) = (section.codec, section.simulcast);
+        let facts = MediaFacts { cid, kind, mid: &section.mid, codec, aic, simulcast };
         let Some(track) = host.room.claim_media(sid, &facts) else { return false };
         if host.tracks.contains_key(&track) {
             // A second section under the same name: the first one carries the track.
             return true;
         }
-        let open = host
-            .room
-            .participants
-            .get(sid)
-            .and_then(|me| me.track(track.as_str()))
-            .is_none_or(|t| !t.info.muted);
+        let info = host.room.participants.get(sid).and_then(|me| me.track(track.as_str())).map(|t| &t.info);
+        let open = info.is_none_or(|info| !info.muted);
+        let is_encrypted = info.is_some_and(|info| info.encryption != proto::encryption::Type::None as i32);
         let id = self.tracks.insert(PublishedTrack {
             sid: track.clone(),
             publisher: sid.clone(),
@@ -352,6 +351,7 @@ impl Shard {
             last_keyframe_request: [None; 3],
             reports: [None; 3],
             copies: Vec::new(),
+            aic: aic.then(|| AicTrack::new(&self.transcoding, is_encrypted)),
         });
         host.tracks.insert(track, id);
         if let Some(slot) = self.peers.get_mut(peer) {

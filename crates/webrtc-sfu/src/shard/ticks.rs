@@ -55,6 +55,7 @@ impl Shard {
         }
         if due(&mut self.duties.layers, now.at, Duration::from_millis(250)) {
             self.review_layers(now.at);
+            self.review_codecs(now);
         }
         if due(&mut self.duties.speakers, now.at, aura_media::level::WINDOW) {
             self.review_speakers(now.at);

@@ -9,6 +9,7 @@ use aura_types::{ParticipantSid, SharedClock};
 use livekit_protocol as proto;
 use tokio::sync::mpsc;
 
+use super::aic::Transcoding;
 use super::command::{Command, EventSender};
 use super::counters::Counters;
 use super::demux::{Demux, Path};
@@ -54,6 +55,7 @@ pub(crate) struct Shard {
     pub(crate) negotiations: VecDeque<(Arc<str>, ParticipantSid)>,
     pub(crate) tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
     pub(crate) duties: Duties,
+    pub(crate) transcoding: Transcoding,
     pub(crate) counters: Counters,
     pub(crate) stopping: bool,
 }
@@ -90,6 +92,7 @@ impl Shard {
             // Whatever the command queued is sent before the next one: a `leave` must not overtake an answer.
             self.settle(now);
         }
+        self.take_transcoded(now);
         if !self.commands.is_empty() {
             self.wake.wake();
         }
@@ -313,7 +316,8 @@ impl Shard {
         now: Instant,
     ) -> PeerId {
         let rtc = rtc_config::build(&self.settings, now);
-        let peer = Peer::new(rtc, role, owner.clone(), Arc::clone(room), now);
+        let mut peer = Peer::new(rtc, role, owner.clone(), Arc::clone(room), now);
+        peer.aic_model.clone_from(&self.settings.aic_model);
         let id = self.peers.insert(peer, now);
         self.register_ufrags(id, None);
         id

@@ -4,6 +4,7 @@
 //! that, and for missing sections, by `media_sections_requirement`. Where we offer, each change is a new offer, one
 //! outstanding at a time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use livekit_protocol as proto;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
 
+use super::aic;
 use super::channels::Channels;
 use super::peer::Peer;
 use super::sdp::{self, OfferedSection, SectionText};
@@ -112,7 +114,8 @@ impl Peer {
         if offered.len() > sdp::MAX_SECTIONS {
             return Err(TransportError::Limit("too many media sections"));
         }
-        let parsed = SdpOffer::from_sdp_string(&offer.sdp).map_err(|e| TransportError::Sdp(e.to_string()))?;
+        let text = self.read_aic(&offer.sdp);
+        let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
         self.negotiation.take_offered(&offered);
         self.negotiation.place_waiting();
@@ -135,7 +138,7 @@ impl Peer {
         self.negotiation.asked = None;
         self.negotiation.dirty = !self.negotiation.waiting.is_empty();
         self.negotiation.refresh_live();
-        let sdp = sdp::rewrite(&answer.to_sdp_string(), &texts);
+        let sdp = self.name_aic(sdp::rewrite(&answer.to_sdp_string(), &texts));
         let answer =
             proto::SessionDescription { r#type: "answer".into(), sdp, id: offer.id, mid_to_track_id };
         Ok((answer, offered))
@@ -243,7 +246,7 @@ impl Peer {
         self.negotiation.next_offer_id += 1;
         let id = self.negotiation.next_offer_id;
         self.negotiation.offer = Some(OutstandingOffer { id, pending, sent_at: now });
-        let sdp = sdp::rewrite(&offer.to_sdp_string(), &texts);
+        let sdp = self.name_aic(sdp::rewrite(&offer.to_sdp_string(), &texts));
         let mid_to_track_id = HashMap::new();
         Some(proto::SessionDescription { r#type: "offer".into(), sdp, id, mid_to_track_id })
     }
@@ -257,12 +260,30 @@ impl Peer {
             self.negotiation.offer = Some(outstanding);
             return Ok(());
         }
-        let parsed =
-            SdpAnswer::from_sdp_string(&answer.sdp).map_err(|e| TransportError::Sdp(e.to_string()))?;
+        let text = self.read_aic(&answer.sdp);
+        let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.negotiation.answered = true;
         self.negotiation.refresh_live();
         Ok(())
+    }
+
+    /// A client's description as the stack can read it; notes what it says about AIC.
+    fn read_aic<'a>(&mut self, sdp: &'a str) -> Cow<'a, str> {
+        // Without AIC the stand-in must not be negotiated either; no model has an empty name.
+        let model = self.aic_model.clone();
+        let (text, terms) = aic::inbound(sdp, model.as_deref().unwrap_or_default());
+        if model.is_some() {
+            self.aic_terms = terms;
+        }
+        text
+    }
+
+    fn name_aic(&self, sdp: String) -> String {
+        match &self.aic_model {
+            Some(model) => aic::outbound(&sdp, model).into_owned(),
+            None => sdp,
+        }
     }
 
     /// Whether an offer of ours has gone unanswered for too long.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use aura_types::ParticipantSid;
-use str0m::media::{KeyframeRequestKind, Mid, Rid};
+use str0m::format::PayloadParams;
+use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc, Vp8Descriptor};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
+use super::aic;
 use super::channels::{Channels, Label};
 use super::negotiation::Negotiation;
 use super::{Datagram, Outgoing, PeerEvent, Role, SubscriberTransport, TransportError};
@@ -23,6 +25,10 @@ pub(crate) struct Peer {
     pub(crate) owner: ParticipantSid,
     pub(crate) room: Arc<str>,
     pub(crate) negotiation: Negotiation,
+    /// The AIC model of this node; `None` = AIC is off.
+    pub(crate) aic_model: Option<Arc<str>>,
+    /// What the client says about AIC.
+    pub(crate) aic_terms: aic::Terms,
     pub(crate) channels: Channels,
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
@@ -35,6 +41,8 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(rtc: Rtc, role: Role, owner: ParticipantSid, room: Arc<str>, now: Instant) -> Self {
         Self {
+            aic_model: None,
+            aic_terms: aic::Terms::Absent,
             rtc,
             role,
             owner,
@@ -88,6 +96,22 @@ impl Peer {
     /// The stream we send on a section.
     pub(crate) fn outgoing_stream(&mut self, mid: Mid) -> Option<Ssrc> {
         self.rtc.direct_api().stream_tx_by_mid(mid, None).map(|stream| stream.ssrc())
+    }
+
+    /// Whether the client sends, or takes, AIC of our model.
+    pub(crate) fn agrees_on_aic(&self) -> bool {
+        self.aic_terms == aic::Terms::Agreed
+    }
+
+    /// The payload type a codec is sent to the client as on one section.
+    pub(crate) fn payload_type(&self, mid: Mid, is_codec: impl Fn(&PayloadParams) -> bool) -> Option<Pt> {
+        let pt = self.rtc.codec_config().find(|params| is_codec(params))?.pt();
+        self.rtc.media(mid).is_some_and(|media| media.remote_pts().contains(&pt)).then_some(pt)
+    }
+
+    /// Whether copies on this section may carry AIC as it was published.
+    pub(crate) fn takes_aic(&self, mid: Mid) -> bool {
+        self.agrees_on_aic() && self.payload_type(mid, aic::is_aic).is_some()
     }
 
     fn handle_event(&mut self, event: Event, events: &mut Vec<PeerEvent>) {

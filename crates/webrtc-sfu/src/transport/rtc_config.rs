@@ -1,6 +1,7 @@
 //! What every connection of this node has in common: codecs, header extensions, certificate, limits.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::crypto::dtls::DtlsCert;
@@ -8,6 +9,8 @@ use str0m::format::{Codec, FormatParams};
 use str0m::media::Frequency;
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
+
+use super::aic;
 
 /// Shared by all connections of a shard.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(crate) struct PeerSettings {
     pub(crate) udp_candidates: Vec<SocketAddr>,
     /// Where clients can reach this node by ICE-TCP.
     pub(crate) tcp_candidates: Vec<SocketAddr>,
+    /// The AIC model exchanged on this node; `None` = AIC is off.
+    pub(crate) aic_model: Option<Arc<str>>,
 }
 
 /// Bytes a connection may have queued on its data channels.
@@ -44,8 +49,14 @@ pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
         .set_stats_interval(Some(LOSS_REPORT_INTERVAL))
         .set_pause_threshold(Duration::from_millis(1_500))
         .set_extension_map(extensions())
-        .clear_codecs()
-        .enable_opus(true, true);
+        .clear_codecs();
+    if settings.aic_model.is_some() {
+        // Before Opus: whoever takes both gets AIC first in our offers.
+        let (codec, clock) = (aic::STAND_IN, Frequency::FORTY_EIGHT_KHZ);
+        let params = FormatParams::default();
+        config.codec_config().add_config(aic::PAYLOAD_TYPE.into(), None, codec, clock, None, params);
+    }
+    config.codec_config().enable_opus(true, true);
     add_codecs(&mut config);
     let mut rtc = config.build(now);
     let udp = settings.udp_candidates.iter().filter_map(|address| Candidate::host(*address, "udp").ok());
@@ -64,16 +75,18 @@ fn tcp_candidate(address: SocketAddr) -> Option<Candidate> {
     Candidate::from_sdp_string(&line).ok()
 }
 
-/// LiveKit's payload types (livekit-protocol §4). Clients' own numbers win where they offer.
+/// LiveKit's payload types (livekit-protocol §4), but for 109, which is AIC's. Clients' own numbers win where they
+/// offer.
 fn add_codecs(config: &mut RtcConfig) {
     let codecs = config.codec_config();
     let video = Frequency::NINETY_KHZ;
-    codecs.enable_pcmu(true, false);
+    // By hand: `enable_pcmu` would remove AIC's stand-in.
+    codecs.add_config(0.into(), None, Codec::PCMU, Frequency::EIGHT_KHZ, None, FormatParams::default());
     codecs.enable_pcma(true, false);
     let plain = FormatParams::default;
     codecs.add_config(96.into(), Some(97.into()), Codec::Vp8, video, None, plain());
     for (pt, rtx, packetization_mode, profile) in
-        [(125, 107, false, 0x42_e01f), (108, 109, true, 0x42_e01f), (123, 119, true, 0x64_0032)]
+        [(125, 107, false, 0x42_e01f), (108, 121, true, 0x42_e01f), (123, 119, true, 0x64_0032)]
     {
         codecs.add_h264(pt.into(), Some(rtx.into()), packetization_mode, profile);
     }
@@ -86,5 +99,6 @@ fn extensions() -> ExtensionMap {
     let mut map = ExtensionMap::standard();
     map.set(5, Extension::AbsoluteCaptureTime);
     map.set(6, Extension::PlayoutDelay);
+    map.set(7, Extension::with_serializer(aic::META_URI, aic::MetaExtension));
     map
 }

@@ -24,7 +24,10 @@ pub(crate) struct OfferedSection {
     /// Port 0: the section is stopped.
     pub(crate) stopped: bool,
     pub(crate) track_id: Option<String>,
+    /// The first codec everybody knows.
     pub(crate) codec: Option<Codec>,
+    /// AIC is among the codecs.
+    pub(crate) aic: bool,
     pub(crate) simulcast: bool,
 }
 
@@ -91,7 +94,9 @@ fn read_attribute<'a>(
 
 fn finish(section: Option<&mut OfferedSection>, rtpmaps: &HashMap<&str, Codec>, payload_types: &[&str]) {
     if let Some(section) = section {
-        section.codec = payload_types.iter().find_map(|payload_type| rtpmaps.get(payload_type)).copied();
+        let mut codecs = payload_types.iter().filter_map(|payload_type| rtpmaps.get(payload_type)).copied();
+        section.aic = codecs.clone().any(|codec| codec == Codec::Aic);
+        section.codec = codecs.find(|codec| *codec != Codec::Aic);
     }
 }
 
