@@ -17,7 +17,7 @@ export const milliseconds = (value: number | null): string =>
 
 export const score = (value: number | null): string => or(value, (value) => fixed(value, 2));
 
-export const kilobits = (value: number | null): string => or(value, (value) => fixed(value, value < 9.95 ? 1 : 0));
+export const kilobits = (value: number | null): string => or(value, (value) => fixed(value, value < 9.95 && !Number.isInteger(value) ? 1 : 0));
 
 export const kilobytes = (value: number): string =>
   value >= 1000 ? `${fixed(value / 1000, 1)} MB` : `${fixed(value, value < 9.95 && !Number.isInteger(value) ? 1 : 0)} kB`;

@@ -3,15 +3,14 @@ import type { AicConfig, AicMetrics } from "../api/types";
 import { Plot, type PlotProps } from "../chart/plot";
 import { clockTime, duration, shortDate } from "../i18n/time";
 import { currentLocale, plural } from "../i18n/translate";
-import { Empty, LoadFailed, Notice, Spinner } from "../ui/notice";
-import { ApiError } from "../api/problem";
-import { Button } from "../ui/button";
+import { Empty, Notice, Spinner } from "../ui/notice";
 import { Segments } from "../ui/segments";
 import { bucketLength, kilobits, kilobytes, milliseconds, percent, score } from "./format";
 import * as read from "./measurements";
 import { Reasons } from "./reasons";
 import { t } from "./strings";
 import { FiguresTable } from "./figures-table";
+import { Unavailable } from "./unavailable";
 import { useMeasurements } from "./use-measurements";
 
 export function Measurements({ config }: { config: AicConfig | null }) {
@@ -31,7 +30,7 @@ export function Measurements({ config }: { config: AicConfig | null }) {
         />
       </div>
       {error !== null && value !== null && <Notice kind="warning">{t("stale")}</Notice>}
-      {error !== null && value === null && <Unavailable error={error} retry={metrics.reload} />}
+      {error !== null && value === null && <Unavailable error={error} retry={metrics.reload} explain />}
       {error === null && value === null && <Spinner />}
       {value && value.total.figures.frames === 0 && (
         <div className="card">
@@ -50,25 +49,6 @@ export function Measurements({ config }: { config: AicConfig | null }) {
       )}
     </section>
   );
-}
-
-/** The codec's service away is no fault of the page, and none that stops calls. */
-export function Unavailable({ error, retry }: { error: unknown; retry(): void }) {
-  if (error instanceof ApiError && error.status === 503) {
-    return (
-      <Notice
-        kind="warning"
-        action={
-          <Button small onClick={retry}>
-            {t("retry")}
-          </Button>
-        }
-      >
-        {t("away")}
-      </Notice>
-    );
-  }
-  return <LoadFailed error={error} retry={retry} />;
 }
 
 function Totals({ metrics }: { metrics: AicMetrics }) {
@@ -156,7 +136,7 @@ function Plots({ metrics, config, range }: { metrics: AicMetrics; config: AicCon
         {...shared}
         title={t("rate")}
         unit={t("rate_unit")}
-        headline={kilobits(read.bitrate(figures.coded_bytes, figures))}
+        headline={t("kbps", { rate: kilobits(read.bitrate(figures.coded_bytes, figures)) })}
         series={[
           { name: t("rate_sent"), look: "main", samples: of((one) => read.bitrate(one.figures.coded_bytes, one.figures)) },
           { name: t("rate_native"), look: "faint", samples: of((one) => read.bitrate(one.figures.native_bytes, one.figures)) },

@@ -1,15 +1,16 @@
 import { useState } from "react";
 import * as aicApi from "../api/aic";
+import { messageOf } from "../api/problem";
 import type { AicSession } from "../api/types";
 import { api } from "../auth/current";
 import { duration, shortDate } from "../i18n/time";
 import { Button } from "../ui/button";
-import { Empty, Spinner } from "../ui/notice";
+import { Empty, Notice, Spinner } from "../ui/notice";
 import { useAction, useResource } from "../ui/resource";
 import { milliseconds, percent, score } from "./format";
-import { Unavailable } from "./measurements-section";
 import { reasonText } from "./reasons";
 import { t } from "./strings";
+import { Unavailable } from "./unavailable";
 
 export function SessionsSection() {
   const sessions = useResource(() => aicApi.listSessions(api), "aic-sessions");
@@ -34,7 +35,7 @@ export function SessionsSection() {
         </Empty>
       )}
       {items && items.length > 0 && <Sessions items={items} />}
-      {more.error !== null && <Unavailable error={more.error} retry={() => void more.run()} />}
+      {more.error !== null && <Notice kind="error">{messageOf(more.error)}</Notice>}
       {next && (
         <Button busy={more.busy} onClick={() => void more.run()}>
           {t("more")}

@@ -7,9 +7,9 @@ import { Button } from "../ui/button";
 import { Field, Switch } from "../ui/field";
 import { Notice, Spinner } from "../ui/notice";
 import { useAction, type Resource } from "../ui/resource";
-import { Unavailable } from "./measurements-section";
 import { draftOf, FIELDS, MODES, read, same, type Draft } from "./settings";
 import { t } from "./strings";
+import { Unavailable } from "./unavailable";
 
 interface SectionProps {
   config: Resource<AicConfig>;

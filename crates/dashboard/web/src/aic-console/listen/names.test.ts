@@ -12,7 +12,7 @@ describe("names of versions", () => {
   });
 
   it("list the scores there are", () => {
-    expect(scoreTexts({ stoi: 0.934, quality: 0.9 })).toEqual(["quality 0.9", "STOI 0.93"]);
+    expect(scoreTexts({ stoi: 0.934, quality: 0.9 })).toEqual(["quality 0.90", "STOI 0.93"]);
     expect(scoreTexts({})).toEqual([]);
   });
 });

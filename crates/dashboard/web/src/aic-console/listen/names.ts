@@ -5,6 +5,9 @@ import { t } from "./strings";
 const number = (value: number, digits: number) =>
   value.toLocaleString(currentLocale(), { maximumFractionDigits: digits });
 
+const score = (value: number) =>
+  value.toLocaleString(currentLocale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
 /** The rate a variant is named after: `aic-1.5` → 1.5. */
 export function nominal(id: string): number | null {
   const value = Number(id.split("-")[1]);
@@ -19,10 +22,10 @@ export function variantName({ id, codec, kbps }: Pick<Variant, "id" | "codec"> &
 
 export function scoreTexts(scores: Scores): string[] {
   const texts: string[] = [];
-  if (scores.quality !== undefined) texts.push(t("quality", { value: number(scores.quality, 2) }));
-  if (scores.pesq !== undefined) texts.push(t("pesq", { value: number(scores.pesq, 2) }));
-  if (scores.stoi !== undefined) texts.push(t("stoi", { value: number(scores.stoi, 2) }));
-  if (scores.dnsmos !== undefined) texts.push(t("dnsmos", { value: number(scores.dnsmos, 2) }));
+  if (scores.quality !== undefined) texts.push(t("quality", { value: score(scores.quality) }));
+  if (scores.pesq !== undefined) texts.push(t("pesq", { value: score(scores.pesq) }));
+  if (scores.stoi !== undefined) texts.push(t("stoi", { value: score(scores.stoi) }));
+  if (scores.dnsmos !== undefined) texts.push(t("dnsmos", { value: score(scores.dnsmos) }));
   return texts;
 }
 
