@@ -60,6 +60,9 @@ pub enum RoomError {
     /// This codec cannot be used here.
     #[error("unsupported codec {0}")]
     UnsupportedCodec(&'static str),
+    /// A frame could not be encoded.
+    #[error("encoding failed: {0}")]
+    Codec(String),
     /// The room is closed.
     #[error("the room is closed")]
     Closed,

@@ -20,12 +20,16 @@
 //! # }
 //! ```
 //!
+//! With feature `aic` PCM goes in and comes out too: see [`aic`].
+//!
 //! - `engine`: what to do when; pure, takes `now`.
 //! - `frame`: packets to frames; pure.
 //! - `session`: the task that owns a room.
 //! - `signal`, `transport`, `track`: the WebSocket, peer connections, media.
 #![warn(missing_docs)]
 
+#[cfg(feature = "aic")]
+pub mod aic;
 mod engine;
 mod error;
 mod event;
@@ -39,6 +43,7 @@ mod task;
 mod track;
 mod transport;
 
+pub use aic_codec::payload::meta::Meta as AicMeta;
 pub use aura_media::{Codec, MediaKind};
 pub use livekit_protocol::simulate_scenario::Scenario;
 

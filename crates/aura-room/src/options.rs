@@ -41,6 +41,10 @@ pub struct RoomOptions {
     pub ice_transport: IceTransport,
     /// Local addresses to use; empty means every interface, and loopback too when the server is there.
     pub bind: Vec<IpAddr>,
+    /// The AIC model we decode and encode (`Model::id`): AIC is negotiated then, with Opus behind it. `None` = Opus alone.
+    pub aic_model: Option<String>,
+    /// Share of media packets to lose each way, 0 to 1: a bad network, for tests and demonstrations.
+    pub simulated_loss: f32,
     /// Attributes to set while joining, in addition to the token's.
     pub attributes: HashMap<String, String>,
     /// Limit for the WebSocket handshake, and again for the first message.
@@ -65,6 +69,8 @@ impl Default for RoomOptions {
             mode: SignalMode::Dual,
             ice_transport: IceTransport::UdpAndTcp,
             bind: Vec::new(),
+            aic_model: None,
+            simulated_loss: 0.0,
             attributes: HashMap::new(),
             signal_timeout: Duration::from_secs(5),
             media_timeout: Duration::from_secs(15),

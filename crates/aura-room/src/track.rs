@@ -3,6 +3,9 @@
 mod local;
 mod remote;
 
-pub(crate) use local::{Link, LinkTrack, rtc_codec};
+#[cfg(feature = "aic")]
+pub(crate) use local::{AicPermission, Coded};
+pub(crate) use local::{AicTerms, Link, LinkTrack, is_lost, rtc_codec};
 pub use local::{LocalTrack, PublishOptions, Written};
+pub(crate) use remote::Formats;
 pub use remote::{RemoteTrack, TrackSettings, VideoQuality};

@@ -1,6 +1,7 @@
 //! Peer connections, on the `webrtc` crate. Everything that knows its types lives here and in `track`.
 
 mod channel;
+mod codecs;
 mod keyframe;
 mod peer;
 

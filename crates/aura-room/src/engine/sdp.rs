@@ -99,6 +99,46 @@ pub(crate) fn payload_type(sdp: &str, mid: &str, codec: &str) -> Option<u8> {
     })
 }
 
+/// Every payload type of the section `mid` with its codec's bare name.
+pub(crate) fn payload_types<'a>(sdp: &'a str, mid: &str) -> Vec<(u8, &'a str)> {
+    let mapping = |line: &&'a str| {
+        let (payload_type, mapping) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        Some((payload_type.parse().ok()?, mapping.split('/').next()?))
+    };
+    find(sdp, mid).unwrap_or_default().iter().filter_map(mapping).collect()
+}
+
+/// The format parameters of `payload_type` in the section `mid`.
+pub(crate) fn format_parameters<'a>(sdp: &'a str, mid: &str, payload_type: u8) -> Option<&'a str> {
+    let prefix = format!("a=fmtp:{payload_type} ");
+    find(sdp, mid)?.iter().find_map(|line| line.strip_prefix(prefix.as_str()))
+}
+
+/// The description with these as the parameters of `codec` (its bare name) wherever it has a payload type. The media
+/// stack answers with the offerer's parameters; ours may say something else.
+pub(crate) fn with_format_parameters(sdp: &str, codec: &str, parameters: &str) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    let mut of_codec: Vec<&str> = Vec::new();
+    for line in sdp.lines().map(str::trim_end) {
+        if line.starts_with("m=") {
+            of_codec.clear();
+        }
+        if let Some((payload_type, mapping)) = line.strip_prefix("a=rtpmap:").and_then(|l| l.split_once(' '))
+            && mapping.split('/').next().is_some_and(|name| name.eq_ignore_ascii_case(codec))
+        {
+            of_codec.push(payload_type);
+            out.push_str(&format!("{line}\r\na=fmtp:{payload_type} {parameters}\r\n"));
+            continue;
+        }
+        let replaced = line.strip_prefix("a=fmtp:").and_then(|line| line.split_once(' '));
+        if !replaced.is_some_and(|(payload_type, _)| of_codec.contains(&payload_type)) {
+            out.push_str(line);
+            out.push_str("\r\n");
+        }
+    }
+    out
+}
+
 /// The section that sends the track `track_id`.
 pub(crate) fn mid_of_track(sdp: &str, track_id: &str) -> Option<String> {
     sections(sdp).iter().find_map(|lines| {
@@ -154,6 +194,16 @@ mod tests {
         assert_eq!(payload_type(OFFER, "0", "OPUS"), Some(111));
         assert_eq!(payload_type(OFFER, "0", "vp8"), None);
         assert_eq!(mid_of_track(OFFER, "TR_VCz").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn parameters_are_found_and_replaced() {
+        let offer = "v=0\r\nm=audio 9 X 109 111\r\na=mid:0\r\na=rtpmap:109 aic/48000\r\na=fmtp:109 ver=1;model=a\r\n\
+            a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\nm=video 9 X 109\r\na=mid:1\r\na=fmtp:109 apt=1\r\n";
+        assert_eq!(payload_types(offer, "0"), [(109, "aic"), (111, "opus")]);
+        assert_eq!(format_parameters(offer, "0", 109), Some("ver=1;model=a"));
+        let ours = with_format_parameters(offer, "aic", "ver=1;model=b");
+        assert_eq!(ours, offer.replace("model=a", "model=b"), "nothing else changes");
     }
 
     #[test]

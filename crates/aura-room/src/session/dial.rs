@@ -65,6 +65,7 @@ pub(crate) async fn start(address: &str, token: &str, options: RoomOptions) -> R
         ice_servers: Vec::new(),
         ice_transport: options.ice_transport,
         bind: options.bind.clone(),
+        aic_model: options.aic_model.clone(),
         loopback,
     };
     let session = Session {

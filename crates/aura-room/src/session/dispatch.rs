@@ -68,6 +68,22 @@ impl Session {
             Response::TrackSubscribed(subscribed) => {
                 self.emit(RoomEvent::LocalTrackSubscribed { track_sid: subscribed.track_sid });
             }
+            Response::SubscribedQualityUpdate(update) => {
+                // Qualities of a video we do not simulcast say nothing; codecs do.
+                let codecs = update.subscribed_codecs.into_iter();
+                let enabled = |codec: &proto::SubscribedCodec| codec.qualities.iter().any(|q| q.enabled);
+                self.on_subscribed_codecs(
+                    &update.track_sid,
+                    codecs.map(|codec| (codec.codec.clone(), enabled(&codec))),
+                );
+            }
+            Response::SubscribedAudioCodecUpdate(update) => {
+                let codecs = update.subscribed_audio_codecs.into_iter();
+                self.on_subscribed_codecs(
+                    &update.track_sid,
+                    codecs.map(|codec| (codec.codec, codec.enabled)),
+                );
+            }
             Response::RefreshToken(token) => self.token = token,
             Response::RequestResponse(response) => self.on_request_response(response),
             Response::MediaSectionsRequirement(needed) => self.on_sections_needed(&needed).await,

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aura_media::MediaKind;
+use aic_codec::payload::meta;
+use aic_codec::payload::sdp::Fmtp;
+use aura_media::{Codec, MediaKind};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Request;
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use crate::engine::sdp;
 use crate::error::{Result, RoomError};
 use crate::event::RoomEvent;
 use crate::participant::DisconnectReason;
-use crate::track::{Link, LinkTrack, LocalTrack, PublishOptions};
+use crate::track::{AicTerms, Link, LinkTrack, LocalTrack, PublishOptions};
 use crate::transport::Target;
 
 /// How long announcing and negotiating a track may take.
@@ -129,6 +131,7 @@ impl Session {
             published.wire = None;
             published.track.set_sid(None);
             published.track.set_link(None);
+            published.track.set_aic_wanted(true);
             requests.push(add_track(&published.track, &published.options));
         }
         for request in requests {
@@ -213,7 +216,8 @@ impl Session {
         }
         self.link_tracks(&answer.sdp);
         if !self.is_dual() {
-            self.on_receiving(&answer.sdp, Some(&answer.mid_to_track_id));
+            let ours = self.publisher.as_ref().and_then(|publisher| publisher.local.clone());
+            self.on_receiving(&answer.sdp, ours.as_deref(), Some(&answer.mid_to_track_id));
         }
         Ok(())
     }
@@ -237,6 +241,8 @@ impl Session {
                 rtp: LinkTrack(Arc::clone(&wire.rtp)),
                 payload_type,
                 audio_level_id: sdp::extension_id(answer, &mid, sdp::AUDIO_LEVEL_URI),
+                aic: aic_terms(answer, &mid, self.options.aic_model.as_deref()),
+                simulated_loss: self.options.simulated_loss,
             }));
             if let Some(reply) = published.reply.take() {
                 let _ = reply.send(Ok(()));
@@ -294,10 +300,36 @@ impl Session {
         self.emit(RoomEvent::LocalTrackUnpublished { track_sid });
     }
 
+    /// The server says which codecs its subscribers take now.
+    pub(super) fn on_subscribed_codecs(
+        &self,
+        track_sid: &str,
+        mut codecs: impl Iterator<Item = (String, bool)>,
+    ) {
+        let Some(published) = self.publishing.by_sid(track_sid) else { return };
+        if let Some((_, wanted)) = codecs.find(|(name, _)| Codec::parse(name) == Some(Codec::Aic)) {
+            tracing::debug!(track.sid = track_sid, wanted, "the server chose about AIC");
+            published.track.set_aic_wanted(wanted);
+        }
+    }
+
     pub(super) fn on_keyframe_wanted(&mut self, track: &LocalTrack) {
         if let Some(track_sid) = track.sid() {
             self.emit(RoomEvent::KeyframeWanted { track_sid });
         }
+    }
+}
+
+/// What an answer says about AIC on one section, for us with `model`.
+fn aic_terms(answer: &str, mid: &str, model: Option<&str>) -> AicTerms {
+    let payload_type = sdp::payload_type(answer, mid, Codec::Aic.short_name());
+    let (Some(model), Some(payload_type)) = (model, payload_type) else { return AicTerms::Absent };
+    let theirs = sdp::format_parameters(answer, mid, payload_type).map(Fmtp::parse);
+    match theirs {
+        Some(Ok(theirs)) if Fmtp::of(model).agree(&theirs).is_ok() => {
+            AicTerms::Agreed { payload_type, meta_id: sdp::extension_id(answer, mid, meta::URI) }
+        }
+        _ => AicTerms::OtherModel,
     }
 }
 
@@ -347,5 +379,28 @@ fn add_track(track: &LocalTrack, options: &PublishOptions) -> proto::AddTrackReq
         stream: options.stream.clone(),
         audio_features,
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aic_needs_the_same_model_on_the_same_section() {
+        let answer = "v=0\r\nm=audio 9 X 109 111\r\na=mid:0\r\na=rtpmap:109 aic/48000\r\n\
+            a=fmtp:109 ver=1;rates=6000;model=a-1;red=3\r\na=extmap:7 urn:auralink:rtp-hdrext:aic-meta\r\n\
+            m=audio 9 X 111\r\na=mid:1\r\na=rtpmap:111 opus/48000/2\r\n";
+        let agreed = AicTerms::Agreed { payload_type: 109, meta_id: Some(7) };
+        assert_eq!(aic_terms(answer, "0", Some("a-1")), agreed);
+        assert_eq!(aic_terms(answer, "0", Some("a-2")), AicTerms::OtherModel);
+        assert_eq!(aic_terms(answer, "0", None), AicTerms::Absent);
+        assert_eq!(aic_terms(answer, "1", Some("a-1")), AicTerms::Absent);
+        let silent = answer.replace("a=fmtp:109", "a=fmtp:110");
+        assert_eq!(aic_terms(&silent, "0", Some("a-1")), AicTerms::OtherModel, "no model named");
+        for nonsense in ["", "m=audio\r\na=mid:0\r\na=rtpmap:aic/48000", "a=mid:0\r\na=rtpmap:300 aic/48000"]
+        {
+            assert_eq!(aic_terms(nonsense, "0", Some("a-1")), AicTerms::Absent, "{nonsense}");
+        }
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aura_media::MediaKind;
+use aic_codec::payload::sdp::Fmtp;
+use aura_media::{Codec, MediaKind};
 use livekit_protocol as proto;
 use livekit_protocol::signal_request::Message as Request;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -17,7 +18,7 @@ use crate::error::Result;
 use crate::event::RoomEvent;
 use crate::frame::RtpPacket;
 use crate::participant::DisconnectReason;
-use crate::track::{RemoteTrack, TrackSettings};
+use crate::track::{Formats, RemoteTrack, TrackSettings, is_lost};
 use crate::transport::{Target, codec_of};
 
 /// Where a media stream's packets go; empty while nobody is subscribed.
@@ -40,6 +41,7 @@ struct Receiving {
     track_sid: String,
     track_id: String,
     kind: MediaKind,
+    formats: Formats,
 }
 
 impl Subscribed {
@@ -97,7 +99,13 @@ impl Session {
     ) -> Result<(), DisconnectReason> {
         let Some(subscriber) = self.subscriber.as_mut() else { return Ok(()) };
         let answer = match subscriber.answer(offer.sdp.clone()).await {
-            Ok(sdp) => sdp,
+            Ok(sdp) => match &self.options.aic_model {
+                Some(model) => {
+                    let ours = Fmtp::of(model).to_string();
+                    sdp::with_format_parameters(&sdp, Codec::Aic.short_name(), &ours)
+                }
+                None => sdp,
+            },
             Err(error) => {
                 tracing::warn!(%error, "offer not accepted");
                 return self.on_transport_failed(Target::Subscriber);
@@ -105,17 +113,22 @@ impl Session {
         };
         self.send(Request::Answer(proto::SessionDescription {
             r#type: "answer".to_owned(),
-            sdp: answer,
+            sdp: answer.clone(),
             id: offer.id,
             ..Default::default()
         }));
-        self.on_receiving(&offer.sdp, None);
+        self.on_receiving(&offer.sdp, Some(&answer), None);
         self.subscriber_offered();
         Ok(())
     }
 
-    /// The other side's description, which says what it sends us.
-    pub(super) fn on_receiving(&mut self, sdp: &str, mids: Option<&HashMap<String, String>>) {
+    /// The other side's description, which says what it sends us; `ours` has the numbers it uses for that.
+    pub(super) fn on_receiving(
+        &mut self,
+        sdp: &str,
+        ours: Option<&str>,
+        mids: Option<&HashMap<String, String>>,
+    ) {
         let receiving: Vec<_> = sdp::sending_sections(sdp)
             .into_iter()
             .filter(|section| section.participant_sid().is_some())
@@ -123,6 +136,7 @@ impl Session {
                 track_sid: mids
                     .and_then(|mids| mids.get(&section.mid).cloned())
                     .unwrap_or_else(|| section.track_sid().to_owned()),
+                formats: ours.map_or_else(Formats::default, |ours| Formats::read(ours, &section.mid)),
                 track_id: section.track_id,
                 kind: section.kind,
             })
@@ -144,7 +158,8 @@ impl Session {
     /// Tracks whose publishers are known become subscribed.
     pub(super) fn adopt_known_tracks(&mut self) {
         for receiving in std::mem::take(&mut self.subscribed.unknown) {
-            if self.subscribed.tracks.contains_key(&receiving.track_sid) {
+            if let Some(track) = self.subscribed.tracks.get(&receiving.track_sid) {
+                track.set_formats(receiving.formats);
                 continue;
             }
             let found = self
@@ -158,6 +173,7 @@ impl Session {
             let sid = receiving.track_sid;
             let identity = participant.identity.clone();
             let track = RemoteTrack::new(sid.clone(), identity, receiving.kind, publication.codec);
+            track.set_formats(receiving.formats);
             let slot = self.subscribed.slot(&receiving.track_id);
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(track.clone());
             self.subscribed.tracks.insert(sid, track.clone());
@@ -199,15 +215,18 @@ impl Session {
     /// Media of a stream arrives for the first time.
     pub(super) async fn on_media(&mut self, media: Arc<dyn TrackRemote>) {
         let slot = Arc::clone(self.subscribed.slot(&media.track_id().await));
-        self.tasks.spawn("track packets", pump(slot, media));
+        self.tasks.spawn("track packets", pump(slot, media, self.options.simulated_loss));
     }
 }
 
 /// Moves packets from a media stream to whoever is subscribed. Outlives a subscription, because the stream does.
-async fn pump(slot: Slot, media: Arc<dyn TrackRemote>) {
+async fn pump(slot: Slot, media: Arc<dyn TrackRemote>, simulated_loss: f32) {
     let mut attached: Option<(RemoteTrack, u32)> = None;
     while let Some(event) = media.poll().await {
         let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+        if is_lost(simulated_loss) {
+            continue;
+        }
         let current = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(track) = current else { continue };
         let ssrc = packet.header.ssrc;
@@ -215,6 +234,9 @@ async fn pump(slot: Slot, media: Arc<dyn TrackRemote>) {
         if !is_attached {
             track.attach(Arc::clone(&media), ssrc, codec_of(&media, ssrc).await);
             attached = Some((track.clone(), ssrc));
+        }
+        if let Some(meta) = track.meta_id().and_then(|id| packet.header.get_extension(id)) {
+            track.set_meta(&meta);
         }
         track.push(RtpPacket {
             sequence: packet.header.sequence_number,

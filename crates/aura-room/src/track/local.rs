@@ -3,7 +3,7 @@
 //! The packetiser belongs to the track, not to the connection, so sequence numbers and timestamps go on across a full
 //! reconnect. While nothing is connected, frames are dropped and time moves on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,6 +63,50 @@ pub(crate) struct Link {
     pub(crate) rtp: LinkTrack,
     pub(crate) payload_type: u8,
     pub(crate) audio_level_id: Option<u8>,
+    pub(crate) aic: AicTerms,
+    /// Share of packets to lose, for tests of bad networks.
+    pub(crate) simulated_loss: f32,
+}
+
+/// What the other side's description says about AIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AicTerms {
+    /// It does not know the codec, or we do not.
+    Absent,
+    /// It runs another model.
+    OtherModel,
+    Agreed {
+        payload_type: u8,
+        meta_id: Option<u8>,
+    },
+}
+
+/// Whether a track may send AIC now.
+#[cfg_attr(not(feature = "aic"), expect(dead_code, reason = "only AIC tracks ask"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AicPermission {
+    Granted,
+    /// The server does not know AIC, or asked for Opus for its listeners' sake.
+    Unavailable,
+    OtherModel,
+}
+
+/// What one packet carries.
+#[derive(Debug)]
+pub(crate) struct Coded {
+    pub(crate) payload: Bytes,
+    /// Time without media before it, in units of the track's clock.
+    pub(crate) pause: u32,
+    /// Duration, in the same units.
+    pub(crate) samples: u32,
+    /// RFC 6464.
+    pub(crate) level: Option<u8>,
+    /// AIC in place of the track's own codec.
+    pub(crate) aic: bool,
+    /// Value of the `aic-meta` header extension.
+    pub(crate) meta: Option<Bytes>,
+    /// Start of a talk spurt, for who knows better than the time since the last packet.
+    pub(crate) marker: bool,
 }
 
 /// The media stack's track, without its internals in `Debug`.
@@ -92,6 +136,10 @@ struct Inner {
     link: RwLock<Option<Link>>,
     sid: Mutex<Option<String>>,
     muted: AtomicBool,
+    /// What the server last said about AIC.
+    aic_wanted: AtomicBool,
+    /// Loss the server last reported, in 256ths.
+    loss: AtomicU8,
     /// The next audio packet starts a talk spurt.
     spurt: AtomicBool,
     keyframe: Notify,
@@ -133,6 +181,8 @@ impl LocalTrack {
             link: RwLock::new(None),
             sid: Mutex::new(None),
             muted: AtomicBool::new(false),
+            aic_wanted: AtomicBool::new(true),
+            loss: AtomicU8::new(0),
             spurt: AtomicBool::new(true),
             keyframe: Notify::new(),
         };
@@ -218,9 +268,22 @@ impl LocalTrack {
     async fn write_packets(&self, frame: Bytes, duration: Duration, level: Option<u8>) -> Result<Written> {
         let samples = duration.as_secs_f64() * f64::from(self.inner.codec.clock_rate());
         let samples = samples.round() as u32;
+        let coded = Coded { payload: frame, pause: 0, samples, level, aic: false, meta: None, marker: false };
+        self.write_coded(coded).await
+    }
+
+    /// Writes one frame of the track's codec, or of AIC in its place: sequence numbers and timestamps go on.
+    pub(crate) async fn write_coded(&self, coded: Coded) -> Result<Written> {
+        let Coded { payload: frame, pause, samples, level, aic, meta, marker } = coded;
         let mut packetizer = self.inner.packetizer.lock().await;
+        packetizer.skip_samples(pause);
         let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(link) = link.filter(|_| !self.is_muted()) else {
+        let link = link.filter(|_| !self.is_muted()).and_then(|link| match (aic, link.aic) {
+            (false, _) => Some((link.payload_type, None, link)),
+            (true, AicTerms::Agreed { payload_type, meta_id }) => Some((payload_type, meta_id, link)),
+            (true, _) => None,
+        });
+        let Some((payload_type, meta_id, link)) = link else {
             packetizer.skip_samples(samples);
             self.inner.spurt.store(true, Ordering::Relaxed);
             return Ok(Written::Dropped);
@@ -228,18 +291,52 @@ impl LocalTrack {
         let packets = packetizer.packetize(SystemClock.monotonic(), &frame, samples)?;
         let is_audio = self.inner.codec.kind() == MediaKind::Audio;
         for mut packet in packets {
-            packet.header.payload_type = link.payload_type;
+            packet.header.payload_type = payload_type;
             if is_audio {
-                packet.header.marker = self.inner.spurt.swap(false, Ordering::Relaxed);
+                packet.header.marker = self.inner.spurt.swap(false, Ordering::Relaxed) || marker;
                 if let (Some(id), Some(level)) = (link.audio_level_id, level) {
                     packet.header.set_extension(id, Bytes::copy_from_slice(&[level]))?;
                 }
+                if let (Some(id), Some(meta)) = (meta_id, &meta) {
+                    packet.header.set_extension(id, meta.clone())?;
+                }
+            }
+            if is_lost(link.simulated_loss) {
+                continue;
             }
             if link.rtp.0.write_rtp(packet).await.is_err() {
                 return Ok(Written::Dropped);
             }
         }
         Ok(Written::Sent)
+    }
+
+    /// Share of our packets, 0 to 1, that the server last reported lost.
+    #[must_use]
+    pub fn reported_loss(&self) -> f32 {
+        f32::from(self.inner.loss.load(Ordering::Relaxed)) / 256.0
+    }
+
+    pub(crate) fn note_loss(&self, fraction: u8) {
+        self.inner.loss.store(fraction, Ordering::Relaxed);
+    }
+
+    /// Whether AIC may be sent now; `None` while not published.
+    #[cfg(feature = "aic")]
+    pub(crate) fn aic_permission(&self) -> Option<AicPermission> {
+        let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner);
+        Some(match link.as_ref()?.aic {
+            AicTerms::Agreed { .. } if self.inner.aic_wanted.load(Ordering::Relaxed) => {
+                AicPermission::Granted
+            }
+            AicTerms::Agreed { .. } | AicTerms::Absent => AicPermission::Unavailable,
+            AicTerms::OtherModel => AicPermission::OtherModel,
+        })
+    }
+
+    /// The server wants, or no longer wants, AIC.
+    pub(crate) fn set_aic_wanted(&self, wanted: bool) {
+        self.inner.aic_wanted.store(wanted, Ordering::Relaxed);
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -261,6 +358,11 @@ impl LocalTrack {
     pub(crate) fn want_keyframe(&self) {
         self.inner.keyframe.notify_one();
     }
+}
+
+/// Throws the dice of a simulated bad network.
+pub(crate) fn is_lost(share: f32) -> bool {
+    share > 0.0 && rand::random::<f32>() < share
 }
 
 /// The codec as the media stack describes it, whose own table supplies feedback.

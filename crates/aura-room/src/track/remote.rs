@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use aic_codec::payload::meta::{self, Meta};
 use aura_media::{Codec, MediaKind};
 use aura_types::{Clock, SystemClock};
 pub use livekit_protocol::VideoQuality;
@@ -14,6 +15,7 @@ use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication
 use tokio::sync::Notify;
 use webrtc::media_stream::track_remote::TrackRemote;
 
+use crate::engine::sdp;
 use crate::frame::{Assembler, Frame, Output, RtpPacket};
 
 /// Packets that wait for a reader.
@@ -58,6 +60,9 @@ struct Queue {
     dropped: u64,
     ended: bool,
     codec: Option<Codec>,
+    formats: Formats,
+    /// Last value of the `aic-meta` header extension.
+    meta: Option<Meta>,
     feedback: Option<Feedback>,
     keyframe_asked_at: Option<Instant>,
 }
@@ -71,6 +76,23 @@ struct Feedback {
 impl std::fmt::Debug for Feedback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Feedback").field("ssrc", &self.ssrc).finish_non_exhaustive()
+    }
+}
+
+/// What the numbers in a track's packets mean, by our description of its section.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Formats {
+    payload_types: Vec<(u8, Codec)>,
+    meta_id: Option<u8>,
+}
+
+impl Formats {
+    pub(crate) fn read(sdp: &str, mid: &str) -> Self {
+        let known = |(payload_type, name): (u8, &str)| Some((payload_type, Codec::parse(name)?));
+        Self {
+            payload_types: sdp::payload_types(sdp, mid).into_iter().filter_map(known).collect(),
+            meta_id: sdp::extension_id(sdp, mid, meta::URI),
+        }
     }
 }
 
@@ -109,6 +131,20 @@ impl RemoteTrack {
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
         self.lock().codec
+    }
+
+    /// The codec of one packet: a publisher of AIC may change to Opus and back from packet to packet.
+    #[must_use]
+    pub fn codec_of(&self, packet: &RtpPacket) -> Option<Codec> {
+        let queue = self.lock();
+        let named = queue.formats.payload_types.iter().find(|(number, _)| *number == packet.payload_type);
+        named.map(|(_, codec)| *codec).or(queue.codec)
+    }
+
+    /// How the publisher of AIC says that it codes, as of its last packet that said so.
+    #[must_use]
+    pub fn aic_meta(&self) -> Option<Meta> {
+        self.lock().meta
     }
 
     /// Packets dropped because nobody read them in time.
@@ -208,6 +244,18 @@ impl RemoteTrack {
         queue.codec = codec.or(queue.codec);
     }
 
+    pub(crate) fn set_formats(&self, formats: Formats) {
+        self.lock().formats = formats;
+    }
+
+    pub(crate) fn meta_id(&self) -> Option<u8> {
+        self.lock().formats.meta_id
+    }
+
+    pub(crate) fn set_meta(&self, value: &[u8]) {
+        self.lock().meta = Meta::from_bytes(value);
+    }
+
     pub(crate) fn push(&self, packet: RtpPacket) {
         {
             let mut queue = self.lock();
@@ -272,6 +320,26 @@ mod tests {
             frames += 1;
         }
         assert_eq!(frames, QUEUE_PACKETS - 1);
+    }
+
+    #[test]
+    fn a_packet_is_of_the_codec_its_number_says() {
+        let track = RemoteTrack::new("TR_1".into(), "ann".into(), MediaKind::Audio, Some(Codec::Opus));
+        let with_type = |payload_type| RtpPacket { payload_type, ..packet(1) };
+        assert_eq!(track.codec_of(&with_type(109)), Some(Codec::Opus), "nothing else is known");
+        let ours = "m=audio 9 X 109 111\r\na=mid:0\r\na=rtpmap:109 aic/48000\r\na=rtpmap:111 opus/48000/2\r\n\
+            a=rtpmap:5 nonsense/1\r\na=extmap:7 urn:auralink:rtp-hdrext:aic-meta\r\n";
+        track.set_formats(Formats::read(ours, "0"));
+        assert_eq!(track.codec_of(&with_type(109)), Some(Codec::Aic));
+        assert_eq!(track.codec_of(&with_type(111)), Some(Codec::Opus));
+        assert_eq!(track.meta_id(), Some(7));
+        track.set_meta(&[0xff; 3]);
+        assert_eq!(track.aic_meta(), None, "a mode that does not exist");
+        track.set_meta(&[0b0110_0000, 230, 12]);
+        assert_eq!(
+            track.aic_meta().and_then(|meta| meta.quality_score()).map(|score| score > 0.9),
+            Some(true)
+        );
     }
 
     #[tokio::test]

@@ -30,7 +30,8 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
-use super::keyframe::{KeyframeRequests, is_request};
+use super::codecs::register_with_aic;
+use super::keyframe::{KeyframeRequests, is_request, reported_loss};
 use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates};
 use crate::options::IceTransport;
 use crate::task::Tasks;
@@ -76,6 +77,8 @@ pub(crate) struct PeerConfig {
     pub(crate) ice_servers: Vec<proto::IceServer>,
     pub(crate) ice_transport: IceTransport,
     pub(crate) bind: Vec<IpAddr>,
+    /// Model of the AIC codec to negotiate.
+    pub(crate) aic_model: Option<String>,
     /// The server was reached over loopback, so its candidates are there too.
     pub(crate) loopback: bool,
 }
@@ -150,7 +153,10 @@ impl Peer {
         events: mpsc::Sender<TaggedPeerEvent>,
     ) -> Result<Self> {
         let mut media_engine = MediaEngine::default();
-        media_engine.register_default_codecs()?;
+        match &config.aic_model {
+            Some(model) => register_with_aic(&mut media_engine, model)?,
+            None => media_engine.register_default_codecs()?,
+        }
         let level = RTCRtpHeaderExtensionCapability { uri: AUDIO_LEVEL_URI.to_owned() };
         media_engine.register_header_extension(level, RtpCodecKind::Audio, None)?;
         let registry = register_default_interceptors(Registry::new(), &mut media_engine)?
@@ -349,10 +355,15 @@ impl Peer {
             transceiver.sender().await?.ok_or(webrtc::error::Error::ErrRTPSenderNotExisted)?
         };
         let feedback = Arc::clone(&rtp);
+        let reported = track.clone();
         tasks.spawn("track feedback", async move {
             while let Some(TrackLocalEvent::OnRtcpPacket(packets)) = feedback.poll().await {
                 if packets.iter().any(|packet| is_request(packet.as_ref())) {
                     on_keyframe();
+                }
+                let ssrc = reported.ssrc();
+                if let Some(loss) = packets.iter().find_map(|packet| reported_loss(packet.as_ref(), ssrc)) {
+                    reported.note_loss(loss);
                 }
             }
         });

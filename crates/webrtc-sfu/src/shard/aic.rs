@@ -408,4 +408,17 @@ mod tests {
         assert_eq!(truncated.to(Layer::Low, &payload), payload);
         assert_eq!(truncated.count, 0);
     }
+    proptest::proptest! {
+        #[test]
+        fn hostile_payloads_are_neither_cut_nor_fatal(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            let payload: Arc<[u8]> = bytes.into();
+            for cap in Layer::ALL {
+                let cut = Truncated::new(false).to(cap, &payload);
+                proptest::prop_assert!(cut.len() <= payload.len());
+                if Payload::parse(&payload).is_err() {
+                    proptest::prop_assert!(Arc::ptr_eq(&cut, &payload));
+                }
+            }
+        }
+    }
 }
