@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use crate::engine::participant::{ConnectionMode, Joiner};
 use crate::engine::room::{Room, RoomPolicy};
-use crate::engine::{DataChannel, Moment};
+use crate::engine::{DataChannel, Moment, Output};
 use crate::transport::aic;
 use crate::transport::sdp::{SectionText, read_sections, rewrite};
 
@@ -42,17 +42,9 @@ pub fn room(bytes: &[u8]) {
     use proto::signal_request::Message as Request;
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     let now = Moment { at: Instant::now(), unix_ms: 0 };
-    let policy = RoomPolicy {
-        empty_timeout: Duration::from_secs(1),
-        departure_timeout: Duration::from_secs(1),
-        max_participants: 0,
-        remote_unmute: false,
-        node_id: String::new(),
-        region: String::new(),
-    };
-    let mut room = Room::new("fuzz".into(), policy, now);
+    let mut room = Room::new("fuzz".into(), policy(), now);
     let Ok(alice) = room.join(joiner("alice"), now) else { return };
-    let Ok(_bob) = room.join(joiner("bob"), now) else { return };
+    let Ok(bob) = room.join(joiner("bob"), now) else { return };
     let _ = room.data_received(&alice, DataChannel::Reliable, bytes);
     if let Ok(request) = proto::SignalRequest::decode(bytes) {
         match request.message {
@@ -61,10 +53,66 @@ pub fn room(bytes: &[u8]) {
             Some(Request::TrackSetting(update)) => room.update_track_settings(&alice, &update),
             Some(Request::SubscriptionPermission(rules)) => room.set_subscription_rules(&alice, rules),
             Some(Request::UpdateMetadata(update)) => room.update_own_metadata(&alice, update),
+            Some(Request::PublishDataTrackRequest(request)) => room.publish_data_track(&alice, request),
+            Some(Request::UnpublishDataTrackRequest(request)) => room.unpublish_data_track(&alice, request),
+            Some(Request::UpdateDataSubscription(update)) => room.update_data_subscription(&bob, &update),
+            Some(Request::SyncState(state)) => {
+                room.sync_data_tracks(&alice, &state);
+            }
             _ => {}
         }
     }
     while room.poll_output().is_some() {}
+}
+
+/// Feeds bytes to a room as a packet of a data track that has a subscriber. What is forwarded differs from what came
+/// in its handle alone, and can be read.
+pub fn data_track(packet: &[u8]) {
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    let now = Moment { at: Instant::now(), unix_ms: 0 };
+    let mut room = Room::new("fuzz".into(), policy(), now);
+    let Ok(alice) = room.join(joiner("alice"), now) else { return };
+    let Ok(bob) = room.join(joiner("bob"), now) else { return };
+    // Every packet's handle but 0 finds a track.
+    let pub_handle = packet.get(2..4).map_or(1, |bytes| u32::from(bytes[0]) << 8 | u32::from(bytes[1]));
+    let name = "fuzz".into();
+    room.publish_data_track(
+        &alice,
+        proto::PublishDataTrackRequest { pub_handle, name, ..Default::default() },
+    );
+    let tracks = room.participants.get(&alice).map(|alice| alice.data_tracks.infos()).unwrap_or_default();
+    let wish = |info: proto::DataTrackInfo| proto::update_data_subscription::Update {
+        track_sid: info.sid,
+        subscribe: true,
+        options: None,
+    };
+    let updates = tracks.into_iter().map(wish).collect();
+    room.update_data_subscription(&bob, &proto::UpdateDataSubscription { updates });
+    let accepted = room.data_track_received(&alice, packet.to_vec(), now.at).is_ok();
+    let mut forwarded = 0;
+    while let Some(output) = room.poll_output() {
+        let Output::DataTrack { packet: mut copy, copies } = output else { continue };
+        for to in copies.iter() {
+            aura_media::data_track::set_handle(&mut copy, to.handle);
+            let parsed = aura_media::data_track::Packet::parse(&copy).expect("still a packet");
+            assert_eq!(parsed.header.handle, to.handle, "under the subscriber's handle");
+            assert_eq!((&copy[..2], &copy[4..]), (&packet[..2], &packet[4..]), "nothing else changes");
+            let _ = parsed.read_extensions();
+            forwarded += 1;
+        }
+    }
+    assert_eq!(forwarded, usize::from(accepted), "accepted means forwarded");
+}
+
+fn policy() -> RoomPolicy {
+    RoomPolicy {
+        empty_timeout: Duration::from_secs(1),
+        departure_timeout: Duration::from_secs(1),
+        max_participants: 0,
+        remote_unmute: false,
+        node_id: String::new(),
+        region: String::new(),
+    }
 }
 
 fn joiner(identity: &str) -> Joiner {
@@ -99,6 +147,19 @@ mod tests {
             super::join_request(&text);
             super::stun(&bytes);
             super::room(&bytes);
+            super::data_track(&bytes);
+        }
+
+        #[test]
+        fn data_track_packets_are_forwarded_or_refused(
+            flags in prop_oneof![Just(0x18_u8), Just(0x1c), Just(0x10), any::<u8>()],
+            handle in prop_oneof![Just(0_u16), 1_u16..4, any::<u16>()],
+            rest in proptest::collection::vec(prop_oneof![Just(0_u8), Just(2), Just(8), any::<u8>()], 0..60),
+        ) {
+            let mut packet = vec![flags, 0];
+            packet.extend(handle.to_be_bytes());
+            packet.extend(&rest);
+            super::data_track(&packet);
         }
 
         #[test]

@@ -19,7 +19,9 @@ use super::feedback::Uplink;
 use super::participant::{ConnectionMode, Joiner};
 use super::publish::MediaFacts;
 use super::room::{Refusal, Room, RoomPolicy};
-use super::{DataChannel, Moment, Output, RoomEvent};
+use super::{DataChannel, Moment, Output, RoomEvent, limit};
+
+mod data_track;
 
 /// A room and everything it said, by who was told.
 struct Stage {
