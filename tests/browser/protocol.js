@@ -4,6 +4,9 @@ setLogLevel('info');
 
 const events = [];
 let room;
+// Data tracks by name: ours, and what was received of others'.
+const published = new Map();
+const received = new Map();
 
 function note(name, details = {}) {
   events.push({ name, at: performance.now(), ...details });
@@ -51,6 +54,9 @@ globalThis.client = {
         note('speakers', { who: speakers.map((speaker) => speaker.identity) }))
       .on(RoomEvent.ConnectionQualityChanged, (quality, participant) =>
         note('quality', { quality, from: participant.identity }))
+      .on(RoomEvent.DataTrackPublished, (track) =>
+        note('data_published', { track: track.info.name, sid: track.info.sid, from: track.publisherIdentity }))
+      .on(RoomEvent.DataTrackUnpublished, (sid) => note('data_unpublished', { sid }))
       .on(RoomEvent.SignalReconnecting, () => note('signal_reconnecting'))
       .on(RoomEvent.Reconnecting, () => note('reconnecting'))
       .on(RoomEvent.Reconnected, () => note('reconnected'))
@@ -117,4 +123,53 @@ globalThis.client = {
     }
   },
   simulate: (scenario) => room.simulateScenario(scenario),
+  // Answers with the error's reason when refused.
+  publishData: async (name) => {
+    try {
+      published.set(name, await room.localParticipant.publishDataTrack({ name }));
+      return published.get(name).info.sid;
+    } catch (error) {
+      return { refused: error.reasonName ?? String(error) };
+    }
+  },
+  unpublishData: (name) => published.get(name).unpublish(),
+  // Frames `from` to before `to`, each with its number in front and filled with it; one every `pause` milliseconds.
+  // Numbers start at 1: livekit-client 2.23 sends no user timestamp that is 0.
+  pushData: async ({ name, from, to, size = 40, pause = 10 }) => {
+    for (let number = from; number < to; number += 1) {
+      const payload = new Uint8Array(size).fill(number);
+      new DataView(payload.buffer).setUint32(0, number);
+      // Refused while the room reconnects: lost, as any frame may be.
+      await published.get(name).tryPush({ payload, userTimestamp: BigInt(number) }).catch(() => {});
+      await new Promise((done) => setTimeout(done, pause));
+    }
+  },
+  // Notes the numbers of frames as they come, and what is wrong with any.
+  subscribeData: async ({ from, name }) => {
+    const track = await room.remoteParticipants.get(from).dataTracks.getDeferred(name);
+    const heard = { numbers: [], faults: [], ended: false };
+    received.set(`${from}/${name}`, heard);
+    const reader = track.subscribe({ bufferSize: 256 }).getReader();
+    (async () => {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const number = new DataView(value.payload.buffer, value.payload.byteOffset).getUint32(0);
+        heard.numbers.push(number);
+        if (value.userTimestamp !== BigInt(number)) heard.faults.push(`timestamp of ${number}: ${value.userTimestamp}`);
+        if (value.payload.subarray(4).some((byte) => byte !== number % 256)) heard.faults.push(`content of ${number}`);
+      }
+      heard.ended = true;
+    })().catch((error) => heard.faults.push(String(error)));
+  },
+  heardData: ({ from, name }) => received.get(`${from}/${name}`),
+  // Loses one packet in `every` of our data tracks on its way out.
+  loseData: (every) => {
+    const send = RTCDataChannel.prototype.send;
+    let count = 0;
+    RTCDataChannel.prototype.send = function (data) {
+      if (this.label === '_data_track' && (count += 1) % every === 0) return;
+      send.call(this, data);
+    };
+  },
 };

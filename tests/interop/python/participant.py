@@ -22,6 +22,8 @@ class Participant:
         self.room = rtc.Room()
         self.events = []
         self.received = {}
+        self.data_tracks = {}
+        self.frames = {}
         self.tasks = set()
 
     def note(self, name, **details):
@@ -48,6 +50,7 @@ class Participant:
         room.on("track_muted", lambda p, pub: self.note("muted", **{"from": p.identity, "sid": pub.sid}))
         room.on("track_subscribed", self.on_track)
         room.on("data_received", self.on_data)
+        room.on("data_track_published", self.on_data_track)
         room.on("chat_message", lambda m, p: self.note("chat", text=m.message))
         room.register_text_stream_handler("lk.chat", self.on_text)
         room.register_text_stream_handler("test", self.on_text)
@@ -157,12 +160,35 @@ class Participant:
     async def metadata(self, metadata):
         await self.room.local_participant.set_metadata(metadata)
 
+    def on_data_track(self, track):
+        self.note("data_published", track=track.info.name, **{"from": track.publisher_identity})
+        frames = self.frames.setdefault(f"{track.publisher_identity}/{track.info.name}", [])
+        self.spawn(self.collect(track, frames))
+
+    async def collect(self, track, frames):
+        async for frame in track.subscribe(buffer_size=256):
+            number = int.from_bytes(frame.payload[:4], "big")
+            intact = set(frame.payload[4:]) <= {number % 256} and frame.user_timestamp == number
+            frames.append([number, intact])
+
+    async def publish_data(self, name):
+        self.data_tracks[name] = await self.room.local_participant.publish_data_track(name=name)
+
+    async def push_data(self, name, number, size=40):
+        payload = number.to_bytes(4, "big") + bytes([number % 256]) * (size - 4)
+        frame = rtc.DataTrackFrame(payload=payload, user_timestamp=number)
+        self.data_tracks[name].try_push(frame)
+
+    async def heard_data(self):
+        return self.frames
+
     async def leave(self):
         await self.room.disconnect()
 
 
 METHODS = {
     "join", "publish", "people", "media", "seen", "data", "text", "rpc", "metadata", "leave",
+    "publish_data", "push_data", "heard_data",
 }
 
 
