@@ -159,9 +159,6 @@ export function Plot(props: PlotProps) {
               {threshold && threshold.value <= y.max && (
                 <g transform={`translate(0 ${y.at(threshold.value)})`}>
                   <line className="plot-threshold" x2={inner.width} />
-                  <text className="plot-label plot-threshold-label" x={inner.width} dy="-0.4em" textAnchor="end">
-                    {threshold.label}
-                  </text>
                 </g>
               )}
               {shown !== null && (
@@ -181,13 +178,17 @@ export function Plot(props: PlotProps) {
       </div>
       <div className="plot-legend">
         {shown !== null && <time dateTime={new Date(shown).toISOString()}>{props.formatTime(shown)}</time>}
-        {(series.length > 1 || shown !== null) &&
-          readings.map(({ name, look, value }) => (
-            <span key={name} className={`plot-key plot-${look}`}>
-              {name}
-              {shown !== null && <b>{value === null ? "–" : props.format(value)}</b>}
-            </span>
-          ))}
+        {readings.map(({ name, look, value }) => (
+          <span key={name} className={`plot-key plot-${look}${kind === "bars" ? " plot-key-bars" : ""}`}>
+            {name}
+            {shown !== null && <b>{value === null ? "–" : props.format(value)}</b>}
+          </span>
+        ))}
+        {threshold && (
+          <span className="plot-key plot-limit">
+            {threshold.label} {shown === null && props.format(threshold.value)}
+          </span>
+        )}
       </div>
     </figure>
   );
