@@ -4,8 +4,8 @@
 //! frame, 320 samples in and 320 out, the decoder's half a frame late: with the frame itself 30 ms of delay. They hold
 //! no clock and no queue; packets, redundancy and rate control are `payload` and `stream`.
 
-mod conceal;
-mod state;
+pub(crate) mod conceal;
+pub(crate) mod state;
 
 use crate::backend::{Analysis, Synthesis};
 use crate::error::CodecError;
@@ -134,7 +134,7 @@ impl Encoder {
 
     /// Everything the stream remembers, to go on elsewhere with the same model: versioned, with model id and checksum.
     pub fn state(&self) -> Vec<u8> {
-        state::write(&self.model, Side::Encoder, Fade::default(), &*self.network)
+        state::write(self.model.fingerprint(), Side::Encoder, Fade::default(), &*self.network)
     }
 
     /// Goes on from `state`.
@@ -143,7 +143,7 @@ impl Encoder {
     /// [`CodecError::State`] if `state` is damaged, of another version, another model or a decoder's; the stream
     /// is then unchanged.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), CodecError> {
-        state::read(&self.model, Side::Encoder, &mut *self.network, state).map(drop)
+        state::read(self.model.fingerprint(), Side::Encoder, &mut *self.network, state).map(drop)
     }
 
     /// As at the start of a stream.
@@ -186,7 +186,7 @@ impl Decoder {
 
     /// Everything the stream remembers, to go on elsewhere with the same model: versioned, with model id and checksum.
     pub fn state(&self) -> Vec<u8> {
-        state::write(&self.model, Side::Decoder, self.fade, &*self.network)
+        state::write(self.model.fingerprint(), Side::Decoder, self.fade, &*self.network)
     }
 
     /// Goes on from `state`.
@@ -195,7 +195,7 @@ impl Decoder {
     /// [`CodecError::State`] if `state` is damaged, of another version, another model or an encoder's; the stream
     /// is then unchanged.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), CodecError> {
-        self.fade = state::read(&self.model, Side::Decoder, &mut *self.network, state)?;
+        self.fade = state::read(self.model.fingerprint(), Side::Decoder, &mut *self.network, state)?;
         Ok(())
     }
 

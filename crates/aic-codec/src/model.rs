@@ -22,6 +22,8 @@ use crate::codec::{Decoder, Encoder};
 use crate::error::CodecError;
 use crate::nn::Shape;
 use crate::quantiser::Quantiser;
+#[cfg(feature = "onnx")]
+pub(crate) use manifest::verify;
 pub(crate) use manifest::{CODEBOOKS, DECODER, ENCODER, FILE_LIMIT, MANIFEST, MANIFEST_LIMIT, Manifest};
 pub(crate) use weights::Weights;
 
@@ -199,7 +201,7 @@ fn network(shape: Shape, files: Files<'_>, backend: Backend) -> Result<Arc<dyn N
 }
 
 /// Reads a file, unless it is too large.
-fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, CodecError> {
     let refuse = |error: std::io::Error| CodecError::model(name, error.to_string());
     let file = File::open(folder.join(name)).map_err(refuse)?;
     let mut bytes = Vec::new();

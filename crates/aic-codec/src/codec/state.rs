@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use super::conceal::Fade;
 use crate::backend::Memory;
 use crate::error::{CodecError, StateError};
-use crate::model::Model;
 
 const MAGIC: &[u8; 4] = b"AICS";
 const VERSION: u8 = 1;
@@ -25,13 +24,13 @@ pub(crate) enum Side {
     Decoder = 1,
 }
 
-pub(crate) fn write<M: Memory + ?Sized>(model: &Model, side: Side, fade: Fade, memory: &M) -> Vec<u8> {
+pub(crate) fn write<M: Memory + ?Sized>(fingerprint: [u8; 8], side: Side, fade: Fade, memory: &M) -> Vec<u8> {
     let mut floats = Vec::with_capacity(memory.len());
     memory.export(&mut floats);
     let mut bytes = Vec::with_capacity(HEADER + 4 * floats.len() + CHECKSUM);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&[VERSION, side as u8]);
-    bytes.extend_from_slice(&model.fingerprint());
+    bytes.extend_from_slice(&fingerprint);
     bytes.extend_from_slice(&fade.lost.to_le_bytes());
     bytes.extend_from_slice(&fade.gain.to_le_bytes());
     bytes.extend_from_slice(&(floats.len() as u32).to_le_bytes());
@@ -44,12 +43,12 @@ pub(crate) fn write<M: Memory + ?Sized>(model: &Model, side: Side, fade: Fade, m
 }
 
 pub(crate) fn read<M: Memory + ?Sized>(
-    model: &Model,
+    fingerprint: [u8; 8],
     side: Side,
     memory: &mut M,
     bytes: &[u8],
 ) -> Result<Fade, CodecError> {
-    let (fade, floats) = parse(model.fingerprint(), side, memory.len(), bytes)?;
+    let (fade, floats) = parse(fingerprint, side, memory.len(), bytes)?;
     memory.import(&floats);
     Ok(fade)
 }

@@ -66,6 +66,9 @@ impl Manifest {
 
     /// Refuses a file that is not the one named here.
     pub(crate) fn verify(&self, file: &str, bytes: &[u8]) -> Result<(), CodecError> {
+        if bytes.len() as u64 > FILE_LIMIT {
+            return Err(CodecError::model(file, "too large"));
+        }
         verify(self.files.get(file).map(String::as_str), file, bytes)
     }
 
@@ -82,9 +85,6 @@ impl Manifest {
 
 /// Refuses `bytes` unless `expected` is their SHA-256 in hexadecimal.
 pub(crate) fn verify(expected: Option<&str>, file: &str, bytes: &[u8]) -> Result<(), CodecError> {
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(CodecError::model(file, "too large"));
-    }
     let expected = expected.ok_or_else(|| CodecError::model(file, "not named in the manifest"))?;
     let mut actual = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {

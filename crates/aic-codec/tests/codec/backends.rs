@@ -7,10 +7,11 @@ use std::thread;
 use aic_codec::{Arrived, Backend, CodecError, Codes, Device, FRAME, Model, OnnxSettings};
 use prost::Message as _;
 
+use crate::onnx;
 use crate::random::{self, voice};
 use crate::speech;
 
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/aic16m-1");
+pub(crate) const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/aic16m-1");
 
 /// ONNX Runtime's library: named by `AIC_ONNXRUNTIME`, or from the Python package in the tests' own environment.
 pub(crate) fn library(test: &str) -> Option<PathBuf> {
@@ -203,50 +204,9 @@ fn graphs_that_are_not_ours_are_refused() {
     refused(random::Files { encoder: weights, ..good.clone() }, "encoder.onnx", "");
     // Appended fields of a message are merged into it: one more tensor, which lies in another file.
     let mut outside = good.decoder.clone();
-    outside.extend(Outside::model().encode_to_vec());
+    let external = vec![onnx::Entry { key: "location".to_owned(), value: "/etc/passwd".to_owned() }];
+    let stolen = onnx::Tensor { external, location: 1, ..onnx::floats("stolen", &[4], &[]) };
+    let graph = onnx::Graph { initializer: vec![stolen], ..onnx::Graph::default() };
+    outside.extend(onnx::Model { graph: Some(graph), ..onnx::Model::default() }.encode_to_vec());
     refused(random::Files { decoder: outside, ..good }, "decoder.onnx", "other files");
-}
-
-/// A tensor that says it lies in `/etc/passwd`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Outside {
-    #[prost(message, optional, tag = "7")]
-    graph: Option<OutsideGraph>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct OutsideGraph {
-    #[prost(message, repeated, tag = "5")]
-    initializer: Vec<OutsideTensor>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct OutsideTensor {
-    #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(message, repeated, tag = "13")]
-    external: Vec<Entry>,
-    #[prost(int32, tag = "14")]
-    location: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Entry {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-impl Outside {
-    fn model() -> Self {
-        let external = vec![Entry { key: "location".into(), value: "/etc/passwd".into() }];
-        let tensor =
-            OutsideTensor { dims: vec![4], data_type: 1, name: "stolen".into(), external, location: 1 };
-        Self { graph: Some(OutsideGraph { initializer: vec![tensor] }) }
-    }
 }

@@ -5,7 +5,8 @@ use aic_codec::{Arrived, Backend, CodecError, Codes, FRAME, Model, STAGES, State
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::random::{self, Files, OnnxModel, Random, Tensor, voice};
+use crate::onnx::{self, Tensor};
+use crate::random::{self, Files, Random, voice};
 
 fn refusal(result: Result<(), CodecError>) -> StateError {
     match result {
@@ -155,7 +156,7 @@ fn impossible_manifests_are_refused() {
 fn hostile_networks_are_refused() {
     let good = random::files(32, 32, 9);
     let with = |change: &dyn Fn(&mut Vec<Tensor>)| {
-        let mut model = OnnxModel::decode(good.encoder.as_slice()).unwrap();
+        let mut model = onnx::Model::decode(good.encoder.as_slice()).unwrap();
         change(&mut model.graph.as_mut().unwrap().initializer);
         let mut files = Files { encoder: model.encode_to_vec(), ..good.clone() };
         files.sign(32, 32);

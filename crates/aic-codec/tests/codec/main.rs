@@ -3,7 +3,11 @@
 
 #[cfg(all(feature = "onnx", feature = "bundled"))]
 mod backends;
+#[cfg(all(feature = "onnx", feature = "bundled"))]
+mod encodec;
 mod hostile;
+mod onnx;
+mod processes;
 mod random;
 mod speech;
 mod streams;

@@ -4,32 +4,9 @@
 use std::fmt::Write as _;
 
 use aic_codec::{Backend, CodecError, LATENT, Model, STAGES};
-use prost::Message;
 use sha2::{Digest, Sha256};
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct OnnxModel {
-    #[prost(message, optional, tag = "7")]
-    pub(crate) graph: Option<Graph>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Graph {
-    #[prost(message, repeated, tag = "5")]
-    pub(crate) initializer: Vec<Tensor>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Tensor {
-    #[prost(int64, repeated, tag = "1")]
-    pub(crate) dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    pub(crate) data_type: i32,
-    #[prost(string, tag = "8")]
-    pub(crate) name: String,
-    #[prost(bytes = "vec", tag = "9")]
-    pub(crate) raw_data: Vec<u8>,
-}
+use crate::onnx::{self, FLOAT, Graph, INT8, Tensor};
 
 #[derive(Clone)]
 pub(crate) struct Files {
@@ -96,18 +73,18 @@ impl Writer {
     fn floats(&mut self, name: &str, dims: &[usize], mut value: impl FnMut(usize, &mut Random) -> f32) {
         let raw_data =
             (0..dims.iter().product()).flat_map(|n| value(n, &mut self.random).to_le_bytes()).collect();
-        self.tensor(name, 1, dims, raw_data);
+        self.tensor(name, FLOAT, dims, raw_data);
     }
 
     fn tensor(&mut self, name: &str, data_type: i32, dims: &[usize], raw_data: Vec<u8>) {
         let dims = dims.iter().map(|&dim| i64::try_from(dim).unwrap()).collect();
-        self.tensors.push(Tensor { dims, data_type, name: name.to_owned(), raw_data });
+        self.tensors.push(Tensor { dims, data_type, name: name.to_owned(), raw_data, ..Tensor::default() });
     }
 
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize) {
         let bytes: Vec<u8> = (0..inputs * outputs).map(|_| self.random.bits().to_le_bytes()[0]).collect();
         let scale = 1.0 / 74.0 / (inputs as f32).sqrt();
-        self.tensor(&format!("{name}.weight.q"), 3, &[inputs, outputs], bytes);
+        self.tensor(&format!("{name}.weight.q"), INT8, &[inputs, outputs], bytes);
         self.floats(&format!("{name}.weight.scale"), &[outputs], |_, random| {
             scale * (1.0 + 0.1 * random.float())
         });
@@ -136,7 +113,8 @@ impl Writer {
     }
 
     fn finish(&mut self) -> Vec<u8> {
-        OnnxModel { graph: Some(Graph { initializer: std::mem::take(&mut self.tensors) }) }.encode_to_vec()
+        let initializer = std::mem::take(&mut self.tensors);
+        onnx::file(Graph { name: "weights".to_owned(), initializer, ..Graph::default() })
     }
 }
 

@@ -197,3 +197,27 @@ fn the_rates_are_the_published_ones() {
     assert_eq!(Rate::ALL.map(Rate::bits_per_frame), [30, 60, 120]);
     assert!(LATENT == 64 && Rate::Low < Rate::High);
 }
+
+/// Every tenth frame begins a burst of up to three lost ones.
+#[cfg(feature = "bundled")]
+#[test]
+fn speech_with_gaps_keeps_its_level() {
+    let model = Model::bundled_on(aic_codec::Backend::Native).unwrap();
+    for frames in crate::speech::clips("speech_with_gaps_keeps_its_level", 6, 6) {
+        let codes = encode(&mut model.encoder(), &frames);
+        let whole = decode(&mut model.decoder(), &codes, 12);
+        let mut decoder = model.decoder();
+        let mut out = [0.0; FRAME];
+        let mut gaps = Vec::new();
+        for (n, codes) in codes.iter().enumerate() {
+            let lost = n % 10 <= n / 10 % 3;
+            let arrived = if lost { Arrived::Lost } else { Arrived::Coded { codes, stages: 12 } };
+            decoder.decode(arrived, &mut out).unwrap();
+            gaps.extend(out);
+        }
+        let loudest = |pcm: &[f32]| pcm.as_chunks::<FRAME>().0.iter().map(|f| energy(f)).fold(0.0, f32::max);
+        let ratio = energy(&gaps) / energy(&whole);
+        assert!((0.4..1.5).contains(&ratio), "energy {ratio}");
+        assert!(loudest(&gaps) < 2.0 * loudest(&whole), "{} {}", loudest(&gaps), loudest(&whole));
+    }
+}
