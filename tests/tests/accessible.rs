@@ -45,6 +45,15 @@ async fn every_screen(options: WindowOptions) -> Outcome {
     let link = app.invite_link(&room).await?;
     judged("invitation").await;
 
+    window.goto(&format!("{}/audio", site.stack.url)).await?;
+    // The settings, or that the codec service is away.
+    window.see("#audio-settings ~ :is(form, .notice)").await?;
+    judged("low-bandwidth audio").await;
+    window.click(&id("listen-link")).await?;
+    // The recordings, or that there are none.
+    window.see(&format!(":is({}, {})", id("listen-play"), id("no-samples"))).await?;
+    judged("listening").await;
+
     window.goto(&format!("{}/room/{room}", site.stack.url)).await?;
     window.see(&id("join")).await?;
     judged("before the meeting").await;
