@@ -8,6 +8,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 /// Bucket bounds for durations in seconds: from a cached read to a slow upload.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Bucket bounds for `…_ms`: work on one packet of audio, where 10, 15, 20 and 30 ms are limits that are watched.
+const MILLISECONDS: &[f64] =
+    &[0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0, 500.0];
+
 /// Bucket bounds for everything else.
 const DECADES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 10_000.0, 100_000.0];
 
@@ -32,6 +36,9 @@ impl Metrics {
         HANDLE.get_or_init(|| {
             let builder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_ms".to_owned()), MILLISECONDS)
+                })
                 .and_then(|builder| builder.set_buckets(DECADES))
                 .expect("the bucket lists are not empty");
             // Another recorder in the process keeps its metrics; ours then renders nothing.

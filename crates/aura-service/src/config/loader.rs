@@ -13,7 +13,7 @@ use super::repair::{self, Origin, Origins};
 use super::{ConfigError, Fault, Faults, ServiceConfig};
 
 /// Environment names every service understands, and the keys they set.
-pub const SHARED_NAMES: [(&str, &str); 10] = [
+pub const SHARED_NAMES: [(&str, &str); 14] = [
     ("DATABASE_URL", "database.url"),
     ("DATABASE_OWNER_URL", "database.owner_url"),
     ("REDIS_URL", "redis.url"),
@@ -24,6 +24,10 @@ pub const SHARED_NAMES: [(&str, &str); 10] = [
     ("LIVEKIT_KEYS", "auth.livekit_keys"),
     ("AURALINK_SERVICE_SECRET", "auth.service_secret"),
     ("AURALINK_USER_SECRET", "auth.user_secret"),
+    ("AIC_ENABLED", "aic.enabled"),
+    ("AIC_MODE", "aic.mode"),
+    ("AIC_TARGET_COMPRESSION_RATIO", "aic.target_compression_ratio"),
+    ("AIC_MAX_LATENCY_MS", "aic.max_latency_ms"),
 ];
 
 const DEFAULTS_NAME: &str = "config.default.toml";
