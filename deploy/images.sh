@@ -9,6 +9,6 @@ done
 command -v "$tool" >/dev/null || { echo 'neither docker nor podman is installed' >&2; exit 1; }
 
 commit=$(git rev-parse --short HEAD)
-for service in webrtc-sfu dashboard; do
+for service in webrtc-sfu dashboard aic-codec; do
   "$tool" build -f deploy/Dockerfile --target "$service" -t "auralink/$service" -t "auralink/$service:$commit" .
 done

@@ -34,6 +34,8 @@ impl Up {
             "--dashboard-grpc-port",
             "--sfu-admin-port",
             "--dashboard-admin-port",
+            "--aic-grpc-port",
+            "--aic-admin-port",
             "--ice-udp-port",
         ];
         let numbers = (ports..).map(|port| port.to_string());
@@ -120,7 +122,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .prefix("aura-up-")
         .tempdir()?;
-    let ports = free_ports(12);
+    let ports = free_ports(14);
 
     let mut up = Up::start(folder.path(), ports)?;
     up.says("AuraLink is ready").await;
@@ -133,7 +135,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     let page = reqwest::get(&up.url).await?;
     assert!(page.status().is_success() && page.text().await?.contains("<!doctype html>"), "no web app");
 
-    let mut second = Up::start(folder.path(), free_ports(12))?;
+    let mut second = Up::start(folder.path(), free_ports(14))?;
     let refused = timeout(START, second.child.wait()).await??;
     assert!(!refused.success(), "two stacks in one folder");
 

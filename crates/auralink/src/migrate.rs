@@ -6,6 +6,7 @@ use clap::Args;
 use sqlx::migrate::Migrator;
 
 static DASHBOARD: Migrator = sqlx::migrate!("../../migrations/dashboard");
+static AIC: Migrator = sqlx::migrate!("../../migrations/aic");
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -26,6 +27,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
 /// Migrates every schema. `login_url` names the role the services log in with.
 pub(crate) async fn all(owner_url: &str, login_url: &str) -> anyhow::Result<()> {
-    let migration = Migration { service: "dashboard", migrator: &DASHBOARD, owner_url, login_url };
-    migrate::run(&migration).await.context("cannot migrate the schema `dashboard`")
+    for (service, migrator) in [("dashboard", &DASHBOARD), ("aic", &AIC)] {
+        let migration = Migration { service, migrator, owner_url, login_url };
+        migrate::run(&migration).await.with_context(|| format!("cannot migrate the schema `{service}`"))?;
+    }
+    Ok(())
 }

@@ -30,7 +30,7 @@ use store::Stores;
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     // Before anything is made: a half-started stack is harder to read than a refusal.
-    for name in ["dashboard", "webrtc-sfu"] {
+    for name in ["dashboard", "webrtc-sfu", "aic-codec"] {
         service::sibling(name)?;
     }
     let _lock = options.data_dir.lock()?;

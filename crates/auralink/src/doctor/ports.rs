@@ -4,14 +4,16 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use super::{Check, Finding};
 
-const TCP: [(u16, &str); 7] = [
+const TCP: [(u16, &str); 9] = [
     (8080, "--http-port"),
     (7880, "--sfu-port"),
     (7881, "--ice-tcp-port"),
+    (50052, "--aic-grpc-port"),
     (50054, "--sfu-grpc-port"),
     (50055, "--dashboard-grpc-port"),
     (9090, "--sfu-admin-port"),
     (9091, "--dashboard-admin-port"),
+    (9093, "--aic-admin-port"),
 ];
 const UDP: (u16, &str) = (7882, "--ice-udp-port");
 

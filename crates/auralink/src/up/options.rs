@@ -39,6 +39,12 @@ pub(crate) struct Options {
     /// Dashboard: health and metrics.
     #[arg(long, default_value_t = 9091)]
     pub(crate) dashboard_admin_port: u16,
+    /// Speech codec: internal gRPC.
+    #[arg(long, default_value_t = 50052)]
+    pub(crate) aic_grpc_port: u16,
+    /// Speech codec: health and metrics.
+    #[arg(long, default_value_t = 9093)]
+    pub(crate) aic_admin_port: u16,
     /// Private PostgreSQL; any free port when absent. Unused with DATABASE_URL.
     #[arg(long)]
     pub(crate) postgres_port: Option<u16>,
@@ -119,6 +125,8 @@ impl Options {
             ("--dashboard-grpc-port", loopback, self.dashboard_grpc_port),
             ("--sfu-admin-port", loopback, self.sfu_admin_port),
             ("--dashboard-admin-port", loopback, self.dashboard_admin_port),
+            ("--aic-grpc-port", loopback, self.aic_grpc_port),
+            ("--aic-admin-port", loopback, self.aic_admin_port),
         ];
         let mut taken: Vec<String> = tcp
             .into_iter()
@@ -182,8 +190,8 @@ mod tests {
     fn a_taken_port_names_its_option() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port().to_string();
-        let free = aura_local::free_ports(8);
-        let numbers: Vec<String> = (free..free + 7).map(|port| port.to_string()).collect();
+        let free = aura_local::free_ports(10);
+        let numbers: Vec<String> = (free..free + 9).map(|port| port.to_string()).collect();
         let options = parse(&[
             "--http-port",
             &numbers[0],
@@ -201,6 +209,10 @@ mod tests {
             &numbers[5],
             "--dashboard-admin-port",
             &numbers[6],
+            "--aic-grpc-port",
+            &numbers[7],
+            "--aic-admin-port",
+            &numbers[8],
         ]);
         let message = options.check_ports().unwrap_err().to_string();
         assert_eq!(message, format!("port {port} is in use; choose another with --sfu-port"));

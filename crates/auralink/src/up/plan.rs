@@ -47,6 +47,7 @@ pub(crate) fn services(
         ("AURA_DASHBOARD__SFU__GRPC_URL", format!("http://{}", inside(options.sfu_grpc_port))),
         ("AURA_DASHBOARD__SFU__PUBLIC_URL", options.sfu_public_url()),
         ("AURA_DASHBOARD__FILES__DIR", files.display().to_string()),
+        ("AURA_DASHBOARD__AIC__GRPC_URL", format!("http://{}", inside(options.aic_grpc_port))),
     ]);
 
     let mut sfu = shared.to_vec();
@@ -59,11 +60,20 @@ pub(crate) fn services(
         ("AURA_SFU__RTC__BIND_IP", media_bind.to_string()),
         ("AURA_SFU__RTC__NODE_IPS", media_ips.join(",")),
         ("AURA_SFU__RTC__ENABLE_LOOPBACK_CANDIDATE", "true".to_owned()),
+        ("AURA_SFU__AIC__GRPC_URL", format!("http://{}", inside(options.aic_grpc_port))),
     ]);
+
+    let aic = vec![
+        ("DATABASE_URL", database_url.to_owned()),
+        ("AURALINK_SERVICE_SECRET", secrets.service_secret.clone()),
+        ("AURA_AIC__GRPC_ADDR", inside(options.aic_grpc_port)),
+        ("AURA_AIC__ADMIN_ADDR", inside(options.aic_admin_port)),
+    ];
 
     let ready = |port| format!("http://{}/ready", inside(port));
     vec![
         ServicePlan { name: "dashboard", env: dashboard, ready_url: ready(options.dashboard_admin_port) },
         ServicePlan { name: "webrtc-sfu", env: sfu, ready_url: ready(options.sfu_admin_port) },
+        ServicePlan { name: "aic-codec", env: aic, ready_url: ready(options.aic_admin_port) },
     ]
 }
