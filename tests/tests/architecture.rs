@@ -19,7 +19,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("aura-proto", &["aura-types"]),
     ("aura-service", &["aura-types"]),
     ("aura-store", &["aura-types"]),
-    ("aura-room", &["aura-types", "aura-media"]),
+    ("aura-room", &["aura-types", "aura-media", CODEC]),
+    // A library; what its service needs is optional (below).
+    (CODEC, &["aura-types", "aura-media", "aura-proto", "aura-service", "aura-store"]),
+    ("aic-wasm", &[CODEC]),
     ("aura-testkit", &["aura-types", "aura-local"]),
     // The command line starts services as processes and never links one.
     (
@@ -28,10 +31,14 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The speech codec, which others link as a plain library: with named features only, and never its service.
+const CODEC: &str = "aic-codec";
+const CODEC_SERVICE: &str = "server";
+
 /// Services link platform crates and never each other: they meet through aura-proto, events and HTTP.
 const SERVICES: &[&str] = &["webrtc-sfu", "dashboard"];
 const PLATFORM: &[&str] =
-    &["aura-types", "aura-media", "aura-proto", "aura-service", "aura-store", "aura-room"];
+    &["aura-types", "aura-media", "aura-proto", "aura-service", "aura-store", "aura-room", CODEC];
 
 /// For tests alone.
 const TEST_ONLY: &[&str] = &["aura-testkit", "auralink-tests"];
@@ -105,6 +112,27 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
+fn the_codec_is_linked_without_its_service() {
+    let mut faults = String::new();
+    for package in packages() {
+        for dependency in &package.dependencies {
+            let name = dependency["name"].as_str().unwrap_or_default();
+            let features = dependency["features"].as_array().into_iter().flatten();
+            let whole = dependency["uses_default_features"] != false
+                || features.into_iter().any(|feature| *feature == CODEC_SERVICE);
+            if name == CODEC && whole && !TEST_ONLY.contains(&package.name.as_str()) {
+                let _ = writeln!(faults, "{} links {CODEC} with its service", package.name);
+            }
+            let of_service = ["aura-proto", "aura-service", "aura-store"].contains(&name);
+            if package.name == CODEC && of_service && dependency["optional"] != true {
+                let _ = writeln!(faults, "{CODEC} must not need {name} without its service");
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
 fn every_crate_takes_the_workspace_lints() {
     let without: Vec<_> = packages()
         .into_iter()
@@ -158,7 +186,8 @@ fn files_are_short_or_say_why_not() {
             Some("rs") => without_test_block(&text).lines().count(),
             _ => text.lines().count(),
         };
-        let is_main = SERVICES.iter().any(|service| path.ends_with(format!("{service}/src/main.rs")));
+        let mut services = SERVICES.iter().chain([&CODEC]);
+        let is_main = services.any(|service| path.ends_with(format!("{service}/src/main.rs")));
         let limit = if is_main { MAX_MAIN_LINES } else { MAX_LINES };
         let excused = text.lines().take(12).any(|line| line.contains(EXCUSE));
         if lines > limit && !excused {
@@ -193,6 +222,8 @@ struct Package {
     linked: Vec<String>,
     /// Crates of ours its tests link.
     for_tests: Vec<String>,
+    /// As cargo lists them.
+    dependencies: Vec<Value>,
 }
 
 fn packages() -> Vec<Package> {
@@ -221,6 +252,7 @@ fn packages() -> Vec<Package> {
                 folder: manifest.parent().expect("a manifest lies in a folder").to_owned(),
                 linked: by_kind.remove(&false).unwrap_or_default(),
                 for_tests: by_kind.remove(&true).unwrap_or_default(),
+                dependencies: package["dependencies"].as_array().cloned().unwrap_or_default(),
             }
         })
         .collect();
