@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
+use crate::data_track::DataPublication;
 use crate::participant::{
     ConnectionQuality, DisconnectReason, Participant, ParticipantPermission, Publication, RoomInfo, Speaker,
 };
@@ -81,6 +82,25 @@ pub enum RoomEvent {
         track_sid: String,
         /// Its publisher's identity.
         identity: String,
+    },
+    /// Someone published a data track; [`crate::Room::subscribe_data_track`] gets it.
+    DataTrackPublished {
+        /// The track.
+        publication: DataPublication,
+        /// Its publisher.
+        participant: Participant,
+    },
+    /// Someone stopped publishing a data track.
+    DataTrackUnpublished {
+        /// The track.
+        publication: DataPublication,
+        /// Its publisher.
+        participant: Participant,
+    },
+    /// The server took one of our data tracks away.
+    LocalDataTrackUnpublished {
+        /// The track's name.
+        name: String,
     },
     /// The server could not subscribe us.
     TrackSubscriptionFailed {
@@ -307,6 +327,9 @@ impl RoomEvent {
             Self::TrackUnpublished { .. } => "track_unpublished",
             Self::TrackSubscribed { .. } => "track_subscribed",
             Self::TrackUnsubscribed { .. } => "track_unsubscribed",
+            Self::DataTrackPublished { .. } => "data_track_published",
+            Self::DataTrackUnpublished { .. } => "data_track_unpublished",
+            Self::LocalDataTrackUnpublished { .. } => "local_data_track_unpublished",
             Self::TrackSubscriptionFailed { .. } => "track_subscription_failed",
             Self::SubscriptionPermissionChanged { .. } => "subscription_permission_changed",
             Self::TrackMuted { .. } => "track_muted",

@@ -3,9 +3,12 @@
 //! Pure: packets and `now` in, frames out. Frames leave in order; a hole is waited for briefly, then given up.
 
 mod assemble;
+mod data;
 mod jitter;
 
 pub(crate) use assemble::{Assembler, Output};
+pub use data::DataFrame;
+pub(crate) use data::{DataAssembler, DataPacketizer, MAX_FRAME_BYTES};
 
 use bytes::Bytes;
 

@@ -30,6 +30,7 @@
 
 #[cfg(feature = "aic")]
 pub mod aic;
+mod data_track;
 mod engine;
 mod error;
 mod event;
@@ -47,10 +48,12 @@ pub use aic_codec::payload::meta::Meta as AicMeta;
 pub use aura_media::{Codec, MediaKind};
 pub use livekit_protocol::simulate_scenario::Scenario;
 
+pub use aura_media::data_track::Encryption;
+pub use data_track::{DataPublication, LocalDataTrack, RemoteDataTrack};
 pub use engine::rpc::RpcError;
 pub use error::RoomError;
 pub use event::{BytesMessage, EventStream, RoomEvent, TextMessage};
-pub use frame::{Frame, RtpPacket};
+pub use frame::{DataFrame, Frame, RtpPacket};
 pub use options::{IceTransport, RoomOptions, SignalMode};
 pub use participant::{
     ConnectionQuality, DisconnectReason, Participant, ParticipantKind, ParticipantPermission, Publication,

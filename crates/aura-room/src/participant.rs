@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use aura_media::{Codec, MediaKind};
 use livekit_protocol as proto;
 
+use crate::data_track::DataPublication;
+
 pub use livekit_protocol::{ConnectionQuality, DisconnectReason, ParticipantPermission, TrackSource};
 
 /// What a participant is.
@@ -62,6 +64,8 @@ pub struct Participant {
     pub permission: Option<ParticipantPermission>,
     /// What it publishes.
     pub tracks: Vec<Publication>,
+    /// What data tracks it publishes.
+    pub data_tracks: Vec<DataPublication>,
     /// Last reported quality.
     pub connection_quality: Option<ConnectionQuality>,
     /// Loudness while speaking, 0 when silent.
@@ -91,6 +95,7 @@ impl From<proto::ParticipantInfo> for Participant {
             joined_at_ms,
             permission: info.permission,
             tracks: info.tracks.into_iter().map(Into::into).collect(),
+            data_tracks: info.data_tracks.into_iter().map(Into::into).collect(),
             connection_quality: None,
             speaking_level: 0.0,
             client_protocol: info.client_protocol,

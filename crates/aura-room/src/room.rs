@@ -1,5 +1,7 @@
 //! The handle to a room.
 
+mod data_tracks;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, PoisonError};

@@ -5,6 +5,7 @@
 
 mod command;
 mod data;
+mod data_tracks;
 mod dial;
 mod dispatch;
 mod publish;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use webrtc::data_channel::DataChannel;
 
 pub(crate) use command::{Command, DataIn, RpcHandler, RpcHandlers};
+pub(crate) use data_tracks::DataTrackCommand;
 pub(crate) use dial::start;
 
 use crate::engine::keepalive::{Beat, Keepalive};
@@ -79,6 +81,7 @@ pub(crate) struct Session {
 
     publishing: publish::Publishing,
     subscribed: subscribe::Subscribed,
+    data_tracks: data_tracks::DataTracks,
 
     data: DataSender,
     writer: mpsc::Sender<WriterControl>,
@@ -187,10 +190,18 @@ impl Session {
             Phase::Restoring(restoring) => restoring.deadline(),
         };
         let replies = self.replies.values().map(|(_, by)| *by).min();
-        [keepalive, phase, replies, self.offers.deadline(), self.calls.deadline(), self.publishing.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            keepalive,
+            phase,
+            replies,
+            self.offers.deadline(),
+            self.calls.deadline(),
+            self.publishing.deadline(),
+            self.data_tracks.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Everything that is due, after whatever happened.
@@ -230,6 +241,7 @@ impl Session {
             }
         }
         self.publishing.expire(now);
+        self.expire_data_tracks(now);
     }
 
     /// Sends a message, or keeps it until signalling is back.
@@ -309,6 +321,7 @@ impl Session {
         }
         self.end_remote_tracks();
         self.publishing.close();
+        self.data_tracks.close();
         for peer in [self.publisher.take(), self.subscriber.take()].into_iter().flatten() {
             peer.close().await;
         }

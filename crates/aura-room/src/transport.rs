@@ -6,6 +6,6 @@ mod keyframe;
 mod peer;
 
 pub(crate) use channel::{
-    DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl,
+    DATA_TRACK, DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl,
 };
 pub(crate) use peer::{Peer, PeerConfig, PeerEvent, TaggedPeerEvent, Target, codec_of};

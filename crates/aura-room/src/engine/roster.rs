@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use livekit_protocol as proto;
 
+use crate::data_track::DataPublication;
 use crate::event::RoomEvent;
 use crate::participant::{ConnectionQuality, DisconnectReason, Participant, Publication, RoomInfo, Speaker};
 
@@ -69,6 +70,14 @@ impl Roster {
     /// A remote track and its publisher.
     pub(crate) fn publication(&self, track_sid: &str) -> Option<(&Publication, &Participant)> {
         self.others().find_map(|participant| Some((participant.publication(track_sid)?, participant)))
+    }
+
+    /// A data track of somebody else, and its publisher.
+    pub(crate) fn data_publication(&self, track_sid: &str) -> Option<(&DataPublication, &Participant)> {
+        self.others().find_map(|participant| {
+            let publication = participant.data_tracks.iter().find(|track| track.sid == track_sid)?;
+            Some((publication, participant))
+        })
     }
 
     pub(crate) fn speakers(&mut self, changed: Vec<proto::SpeakerInfo>) -> RoomEvent {
@@ -144,6 +153,7 @@ impl Roster {
             }
             events.push(RoomEvent::ParticipantConnected(new.clone()));
             tracks(&[], &new, events);
+            data_tracks(&[], &new, events);
             self.others.insert(new.sid.clone(), (new, version));
             return;
         };
@@ -155,6 +165,7 @@ impl Roster {
         new.connection_quality = old.connection_quality;
         changes(&old, &new, events);
         tracks(&old.tracks, &new, events);
+        data_tracks(&old.data_tracks, &new, events);
         self.others.insert(new.sid.clone(), (new, version));
     }
 }
@@ -198,6 +209,16 @@ fn tracks(old: &[Publication], participant: &Participant, events: &mut Vec<RoomE
             }
             Some(_) => {}
         }
+    }
+}
+
+fn data_tracks(old: &[DataPublication], new: &Participant, events: &mut Vec<RoomEvent>) {
+    let missing = |from: &[DataPublication], sid: &str| from.iter().all(|track| track.sid != sid);
+    for publication in old.iter().filter(|track| missing(&new.data_tracks, &track.sid)).cloned() {
+        events.push(RoomEvent::DataTrackUnpublished { publication, participant: new.clone() });
+    }
+    for publication in new.data_tracks.iter().filter(|track| missing(old, &track.sid)).cloned() {
+        events.push(RoomEvent::DataTrackPublished { publication, participant: new.clone() });
     }
 }
 

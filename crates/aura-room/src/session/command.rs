@@ -12,7 +12,7 @@ use livekit_protocol::signal_request::Message as Request;
 use tokio::sync::oneshot;
 use webrtc::data_channel::DataChannel;
 
-use super::{Phase, Session};
+use super::{DataTrackCommand, Phase, Session};
 use crate::engine::rpc::RpcError;
 use crate::error::{Result, RoomError};
 use crate::participant::DisconnectReason;
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     },
     /// Someone wants to send data: the channels must be open.
     OpenChannels,
+    DataTrack(DataTrackCommand),
     Call {
         id: String,
         identity: String,
@@ -109,6 +110,7 @@ impl Session {
                     self.offers.request();
                 }
             }
+            Command::DataTrack(command) => self.on_data_track_command(command),
             Command::Call { id, identity, timeout, reply } => self.call(id, identity, timeout, reply),
             Command::CallFailed { id, identity, error } => {
                 if let Some(reply) = self.calls.respond(&id, &identity) {
@@ -141,6 +143,10 @@ impl Session {
         if let Some(Request::AddTrack(request)) = response.request {
             if let Err(error) = outcome {
                 self.publishing.refuse(&request.cid, error);
+            }
+        } else if let Some(Request::PublishDataTrack(request)) = response.request {
+            if let Err(error) = outcome {
+                self.on_data_track_refused(request.pub_handle, error);
             }
         } else if let Some((reply, _)) = self.replies.remove(&response.request_id) {
             let _ = reply.send(outcome);

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::event::RoomEvent;
 use crate::participant::DisconnectReason;
 use crate::room::RpcInvocation;
-use crate::transport::{DataSender, LOSSY, Outgoing, RELIABLE, WriterControl};
+use crate::transport::{DATA_TRACK, DataSender, LOSSY, Outgoing, RELIABLE, WriterControl};
 
 impl Session {
     /// Reads a channel until it ends. `label` is given for channels of ours, whose opening matters.
@@ -50,6 +50,9 @@ impl Session {
     pub(super) fn on_data(&mut self, input: DataIn) -> Result<(), DisconnectReason> {
         match input {
             DataIn::Opened { generation, label, channel } if generation == self.generation => {
+                if label == DATA_TRACK {
+                    self.data_tracks.opened(&channel);
+                }
                 self.channels.insert(label, channel);
                 let open = (self.channels.get(RELIABLE), self.channels.get(LOSSY));
                 if let (Some(reliable), Some(lossy)) = open {
@@ -62,6 +65,11 @@ impl Session {
                 if generation == self.generation && (label == RELIABLE || label == LOSSY) =>
             {
                 self.on_packet(payload, label == RELIABLE);
+            }
+            DataIn::Message { generation, label, payload }
+                if generation == self.generation && label == DATA_TRACK =>
+            {
+                self.on_data_track_packet(&payload);
             }
             // Of a connection that is gone, or on a channel whose content we do not read.
             _ => {}

@@ -90,6 +90,7 @@ pub(crate) async fn start(address: &str, token: &str, options: RoomOptions) -> R
         subscriber_primary: false,
         publishing: publish::Publishing::default(),
         subscribed: subscribe::Subscribed::default(),
+        data_tracks: Default::default(),
         data: data.clone(),
         writer,
         channels: HashMap::new(),

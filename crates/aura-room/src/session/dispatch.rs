@@ -84,11 +84,14 @@ impl Session {
                     codecs.map(|codec| (codec.codec, codec.enabled)),
                 );
             }
+            Response::PublishDataTrackResponse(response) => self.on_data_track_published(response),
+            Response::UnpublishDataTrackResponse(response) => self.on_data_track_unpublished(response),
+            Response::DataTrackSubscriberHandles(handles) => self.on_data_track_handles(handles),
             Response::RefreshToken(token) => self.token = token,
             Response::RequestResponse(response) => self.on_request_response(response),
             Response::MediaSectionsRequirement(needed) => self.on_sections_needed(&needed).await,
             // Keepalive answers have done their work by arriving; the rest concerns features we do not offer:
-            // several qualities per track, data tracks, blobs, moving between rooms.
+            // several qualities per track, blobs, moving between rooms.
             _ => {}
         }
         Ok(())
@@ -101,6 +104,7 @@ impl Session {
                 RoomEvent::ParticipantDisconnected { participant, .. } => {
                     let identity = participant.identity.clone();
                     self.end_tracks_of(&identity);
+                    self.end_data_tracks_of(&identity);
                     self.streams.disconnected(&identity);
                     for (reply, error) in self.calls.disconnected(&identity) {
                         let _ = reply.send(Err(error));
@@ -109,6 +113,10 @@ impl Session {
                 RoomEvent::TrackUnpublished { publication, .. } => {
                     let sid = publication.sid.clone();
                     self.end_remote_track(&sid);
+                }
+                RoomEvent::DataTrackUnpublished { publication, .. } => {
+                    let sid = publication.sid.clone();
+                    self.end_data_track(&sid);
                 }
                 _ => {}
             }
@@ -175,6 +183,7 @@ impl Session {
         self.generation += 1;
         self.offers = crate::engine::negotiation::OfferQueue::default();
         self.channels.clear();
+        self.data_tracks.disconnected();
         let generation = self.generation;
         let publisher =
             Peer::new(Target::Publisher, generation, &self.peer_config, self.peer_events.clone()).await?;

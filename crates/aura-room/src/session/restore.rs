@@ -17,7 +17,7 @@ use crate::error::{Result, RoomError};
 use crate::event::RoomEvent;
 use crate::participant::DisconnectReason;
 use crate::signal::{Dial, First, Resume, Signal, dial};
-use crate::transport::{LOSSY, RELIABLE, Target, WriterControl};
+use crate::transport::{DATA_TRACK, LOSSY, RELIABLE, Target, WriterControl};
 
 /// How long a resumed server may take to offer again before we stop waiting for it.
 const OFFER_GRACE: Duration = Duration::from_secs(3);
@@ -212,12 +212,22 @@ impl Session {
         self.inbox = Inbox::default();
         self.end_remote_tracks();
         // These name tracks by ids of the old session; what is published is announced again with its state.
-        self.held.retain(|request| !matches!(request, Request::AddTrack(_) | Request::Mute(_)));
+        self.held.retain(|request| {
+            !matches!(
+                request,
+                Request::AddTrack(_)
+                    | Request::Mute(_)
+                    | Request::PublishDataTrackRequest(_)
+                    | Request::UnpublishDataTrackRequest(_)
+                    | Request::UpdateDataSubscription(_)
+            )
+        });
         if let Err(error) = self.joined(join).await {
             tracing::warn!(%error, "could not set up the new session");
             return self.attempt_failed();
         }
         self.republish();
+        self.restore_data_tracks();
         self.await_media(Plan::Full, None);
         Ok(())
     }
@@ -279,7 +289,9 @@ impl Session {
             offer,
             subscription: Some(self.subscribed.deviations(self.options.auto_subscribe)),
             publish_tracks: self.publishing.responses(),
-            data_channels: [(0, RELIABLE), (1, LOSSY)].into_iter().map(channel).collect(),
+            publish_data_tracks: self.data_tracks.responses(),
+            data_subscription: Some(self.data_tracks.wishes()),
+            data_channels: [(0, RELIABLE), (1, LOSSY), (2, DATA_TRACK)].into_iter().map(channel).collect(),
             track_sids_disabled: self.subscribed.disabled(),
             datachannel_receive_states: self.inbox.states().map(receive_state).collect(),
             ..Default::default()

@@ -18,6 +18,8 @@ use crate::error::{Result, RoomError};
 pub(crate) const RELIABLE: &str = "_reliable";
 /// The unordered channel without retransmission.
 pub(crate) const LOSSY: &str = "_lossy";
+/// The unordered channel of data tracks.
+pub(crate) const DATA_TRACK: &str = "_data_track";
 /// Largest packet clients send, in bytes.
 pub(crate) const MAX_PACKET_BYTES: usize = 64_000;
 /// Packets that wait for the network.

@@ -296,7 +296,7 @@ impl Peer {
         Ok([
             open(super::RELIABLE, reliable).await?,
             open(super::LOSSY, lossy()).await?,
-            open("_data_track", lossy()).await?,
+            open(super::DATA_TRACK, lossy()).await?,
         ])
     }
 

@@ -113,6 +113,11 @@ impl Server {
         (room, Events { stream, who: identity.to_owned() })
     }
 
+    /// Joins with a token of the test's own making, without watching events.
+    pub(crate) async fn join_as(&self, token: &str, options: RoomOptions) -> Room {
+        Room::connect(&self.url, token, options).await.expect("joined").0
+    }
+
     pub(crate) async fn try_join(&self, token: &str) -> Result<(), aura_room::RoomError> {
         Room::connect(&self.url, token, RoomOptions::default()).await.map(|_| ())
     }
