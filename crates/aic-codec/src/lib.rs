@@ -17,6 +17,7 @@ mod quantiser;
 #[cfg(feature = "resample")]
 pub mod resample;
 mod spectrum;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 

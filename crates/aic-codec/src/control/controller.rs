@@ -51,6 +51,8 @@ pub struct Observed {
     pub score: Option<f32>,
     /// The classifier hears music or tones.
     pub foreign_content: bool,
+    /// The model failed on the last frame.
+    pub failed: bool,
 }
 
 /// What to send.
@@ -120,9 +122,28 @@ impl Controller {
         self.decision
     }
 
+    /// How Opus is to be sent.
+    pub fn opus(&self) -> Opus {
+        self.ladder.current()
+    }
+
     /// What was asked for.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Other wishes from now on. What was learnt about latency and loss stays; a fallback goes on, by the new limits.
+    pub fn set(&mut self, settings: Settings) {
+        if settings.mode != self.settings.mode
+            || settings.floor != self.settings.floor
+            || settings.min_quality != self.settings.min_quality
+        {
+            self.rate = RateControl::new(settings.mode, settings.min_quality, settings.floor);
+        }
+        self.fallback.set_limits(settings.min_quality, settings.max_latency_ms);
+        self.redundancy.set_max(settings.max_redundancy);
+        self.settings = settings;
+        self.next_ms = 0;
     }
 
     /// How often AIC was left for `reason`.
@@ -154,7 +175,7 @@ impl Controller {
         self.next_ms = 0;
     }
 
-    /// The model failed. Counts as unavailable until a frame is coded again.
+    /// What the caller said last.
     pub fn blocked(&self) -> Option<Reason> {
         self.blocked
     }
@@ -172,7 +193,7 @@ impl Controller {
         let evidence = Evidence {
             enabled: !is_blocked(Reason::Disabled) && !self.settings.tandem,
             model_matches: !is_blocked(Reason::ModelMismatch),
-            available: !is_blocked(Reason::Unavailable),
+            available: !is_blocked(Reason::Unavailable) && !observed.failed,
             overloaded: is_blocked(Reason::Overload),
             latency_p95_ms: self.latency.p95(now_ms),
             foreign_content: observed.foreign_content,
@@ -213,7 +234,7 @@ mod tests {
     #[test]
     fn a_block_takes_effect_with_the_next_tick_and_ends_with_it() {
         let mut controller = Controller::new(Settings::default());
-        let good = Observed { score: Some(0.9), foreign_content: false };
+        let good = Observed { score: Some(0.9), foreign_content: false, failed: false };
         assert!(matches!(controller.tick(0, &good), Decision::Aic { rate: Rate::High, frames: 1, depth: 0 }));
         assert!(!controller.due(100));
         controller.block(Some(Reason::Disabled));
@@ -227,7 +248,7 @@ mod tests {
     #[test]
     fn slow_coding_and_loss_are_acted_upon() {
         let mut controller = Controller::new(Settings { max_latency_ms: 5.0, ..Settings::default() });
-        let good = Observed { score: Some(0.9), foreign_content: false };
+        let good = Observed { score: Some(0.9), foreign_content: false, failed: false };
         controller.feedback(0, 0.06, 1.0, None);
         assert!(matches!(controller.tick(0, &good), Decision::Aic { depth: 2, .. }));
         for frame in 0..100 {

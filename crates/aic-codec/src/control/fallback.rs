@@ -74,6 +74,12 @@ impl Fallback {
         }
     }
 
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, min_quality: f32, max_latency_ms: f32) {
+        self.min_quality = min_quality;
+        self.max_latency_ms = max_latency_ms;
+    }
+
     /// Why Opus is sent; none with AIC.
     pub fn reason(&self) -> Option<Reason> {
         self.away

@@ -25,6 +25,12 @@ impl Redundancy {
         Self { max: max.min(MAX_DEPTH), depth: 0, needed_ms: 0 }
     }
 
+    /// Another limit from now on.
+    pub fn set_max(&mut self, max: u8) {
+        self.max = max.min(MAX_DEPTH);
+        self.depth = self.depth.min(self.max);
+    }
+
     /// Packets back that are repeated.
     pub fn depth(&self) -> u8 {
         self.depth
