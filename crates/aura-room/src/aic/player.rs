@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use aic_codec::Model;
-use aic_codec::stream::{self, Played, Receiver, StreamError};
+use aic_codec::opus::OpusError;
+use aic_codec::stream::{self, Played, Receiver};
 use aura_media::Codec;
 use aura_types::{Clock as _, SystemClock};
 
@@ -24,7 +25,6 @@ pub struct AicPlayer {
     track: RemoteTrack,
     /// Away only while it decodes.
     receiver: Option<Receiver>,
-    born: Instant,
     due: Option<Instant>,
     stats: PlayerStats,
 }
@@ -59,11 +59,10 @@ impl AicPlayer {
     ///
     /// # Errors
     /// The decoders cannot be made.
-    pub fn new(track: RemoteTrack, model: &Model, playout_ms: u32) -> Result<Self, StreamError> {
+    pub fn new(track: RemoteTrack, model: &Model, playout_ms: u32) -> Result<Self, OpusError> {
         Ok(Self {
             track,
             receiver: Some(Receiver::new(model, playout_ms)?),
-            born: SystemClock.monotonic(),
             due: None,
             stats: PlayerStats::default(),
         })
@@ -98,11 +97,10 @@ impl AicPlayer {
                 Err(_) => break,
             }
         }
-        let now_ms = self.now_ms();
         let mut receiver = self.receiver.take()?;
         let (receiver, pcm, played) = tokio::task::spawn_blocking(move || {
             let mut pcm = [0.0; SAMPLES];
-            let played = receiver.pull(&mut pcm, now_ms);
+            let played = receiver.pull(&mut pcm);
             (receiver, pcm, played)
         })
         .await
@@ -118,7 +116,6 @@ impl AicPlayer {
         if packet.payload.is_empty() {
             return;
         }
-        let now_ms = self.now_ms();
         let bytes = packet.payload.len() as u64;
         let codec = match self.track.codec_of(packet) {
             Some(Codec::Aic) => stream::Codec::Aic,
@@ -129,7 +126,7 @@ impl AicPlayer {
             }
         };
         let Some(receiver) = &mut self.receiver else { return };
-        if receiver.insert(codec, &packet.payload, packet.timestamp, packet.sequence, now_ms).is_err() {
+        if receiver.insert(codec, &packet.payload, packet.timestamp, packet.sequence).is_err() {
             self.stats.refused += 1;
             return;
         }
@@ -139,10 +136,5 @@ impl AicPlayer {
         };
         *packets += 1;
         *total += bytes;
-    }
-
-    fn now_ms(&self) -> u64 {
-        let elapsed = SystemClock.monotonic().saturating_duration_since(self.born);
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use aic_codec::Model;
 use aic_codec::control::Reason;
-use aic_codec::stream::{self, Feedback, Sender, Settings, State, StreamError};
-use aura_media::Codec;
+use aic_codec::opus::OpusError;
+use aic_codec::stream::{self, Feedback, Sender, Settings, State};
 use aura_types::{Clock as _, SystemClock};
 use bytes::Bytes;
 
@@ -82,7 +82,7 @@ impl AicTrack {
     ///
     /// # Errors
     /// An encoder cannot be made with these settings.
-    pub fn new(model: &Model, settings: Settings) -> std::result::Result<Self, StreamError> {
+    pub fn new(model: &Model, settings: Settings) -> std::result::Result<Self, OpusError> {
         let speaker = Speaker {
             sender: Sender::new(model, settings)?,
             born: SystemClock.monotonic(),
@@ -159,7 +159,7 @@ impl Speaker {
         permission: Option<AicPermission>,
         loss: f32,
         asked: Instant,
-    ) -> std::result::Result<Vec<Coded>, StreamError> {
+    ) -> std::result::Result<Vec<Coded>, OpusError> {
         let (now, now_ms) = (SystemClock.monotonic(), self.now_ms());
         if now.saturating_duration_since(asked) > OVERLOAD {
             self.relieved_until = Some(now + RELIEF);
@@ -172,9 +172,11 @@ impl Speaker {
             Some(AicPermission::Unavailable) => Some(Reason::Unavailable),
             _ => overloaded.then_some(Reason::Overload),
         };
-        self.sender.block(now_ms, blocked);
-        self.sender.feedback(now_ms, Feedback { loss, ..Feedback::default() });
+        self.sender.block(blocked);
+        self.sender.feedback(now_ms, Feedback { loss, mean_burst: 1.0, available_bps: None });
         let packets = self.sender.push(pcm, now_ms)?;
+        let took = SystemClock.monotonic().saturating_duration_since(now);
+        self.sender.took(now_ms, took.as_secs_f32() * 1_000.0);
         self.stats.fallbacks =
             Reason::ALL.into_iter().map(|reason| (reason, self.sender.count(reason))).collect();
         Ok(packets.into_iter().map(|packet| self.place(packet)).collect())
@@ -182,9 +184,8 @@ impl Speaker {
 
     /// Puts a packet on the track's clock.
     fn place(&mut self, packet: stream::Packet) -> Coded {
-        // At a change of codec two packets share a timestamp: time never runs backwards.
+        // At a change of codec two packets share a timestamp; one may even begin before the last one sent.
         let pause = packet.timestamp.wrapping_sub(self.cursor);
-        let pause = if pause < u32::MAX / 2 { pause } else { 0 };
         self.cursor = self.cursor.wrapping_add(pause);
         Coded {
             aic: packet.codec == stream::Codec::Aic,

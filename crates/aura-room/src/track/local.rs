@@ -82,7 +82,6 @@ pub(crate) enum AicTerms {
 }
 
 /// Whether a track may send AIC now.
-#[cfg_attr(not(feature = "aic"), expect(dead_code, reason = "only AIC tracks ask"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AicPermission {
     Granted,
@@ -260,6 +259,33 @@ impl LocalTrack {
         self.write_packets(frame, duration, Some(level)).await
     }
 
+    /// Writes one payload of `aic/48000` in place of the track's own codec: numbering and time go on, so the two may take
+    /// turns from packet to packet. `level` and `voice` as in [`Self::write_audio`].
+    ///
+    /// Dropped while [`Self::takes_aic`] is false.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub async fn write_aic(
+        &self,
+        payload: Bytes,
+        duration: Duration,
+        level: u8,
+        voice: bool,
+    ) -> Result<Written> {
+        let samples = (duration.as_secs_f64() * f64::from(Codec::Aic.clock_rate())).round() as u32;
+        let level = Some((level & 0x7f) | if voice { 0x80 } else { 0 });
+        let coded = Coded { payload, pause: 0, samples, level, aic: true, meta: None, marker: false };
+        self.write_coded(coded).await
+    }
+
+    /// Whether AIC may be written now: the server has our model, and wants it. If not, write Opus.
+    #[must_use]
+    pub fn takes_aic(&self) -> bool {
+        self.aic_permission() == Some(AicPermission::Granted)
+    }
+
     /// Waits until a viewer needs a keyframe.
     pub async fn keyframe_wanted(&self) {
         self.inner.keyframe.notified().await;
@@ -278,9 +304,12 @@ impl LocalTrack {
         let mut packetizer = self.inner.packetizer.lock().await;
         packetizer.skip_samples(pause);
         let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let wanted = self.inner.aic_wanted.load(Ordering::Relaxed);
         let link = link.filter(|_| !self.is_muted()).and_then(|link| match (aic, link.aic) {
             (false, _) => Some((link.payload_type, None, link)),
-            (true, AicTerms::Agreed { payload_type, meta_id }) => Some((payload_type, meta_id, link)),
+            (true, AicTerms::Agreed { payload_type, meta_id }) if wanted => {
+                Some((payload_type, meta_id, link))
+            }
             (true, _) => None,
         });
         let Some((payload_type, meta_id, link)) = link else {
@@ -322,7 +351,6 @@ impl LocalTrack {
     }
 
     /// Whether AIC may be sent now; `None` while not published.
-    #[cfg(feature = "aic")]
     pub(crate) fn aic_permission(&self) -> Option<AicPermission> {
         let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner);
         Some(match link.as_ref()?.aic {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aic_codec::payload::meta;
 use aura_media::{Codec, MediaKind};
 use livekit_protocol as proto;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -134,6 +135,8 @@ pub(crate) struct Peer {
     noted: HashSet<String>,
     /// Senders whose track was taken away; the next track of that kind takes the section over.
     free_senders: Vec<RtpCodecKind>,
+    /// AIC is offered beside Opus.
+    speaks_aic: bool,
     /// Last description of each side, for `sync_state`.
     pub(crate) local: Option<String>,
     pub(crate) remote: Option<String>,
@@ -154,7 +157,11 @@ impl Peer {
     ) -> Result<Self> {
         let mut media_engine = MediaEngine::default();
         match &config.aic_model {
-            Some(model) => register_with_aic(&mut media_engine, model)?,
+            Some(model) => {
+                register_with_aic(&mut media_engine, model)?;
+                let meta = RTCRtpHeaderExtensionCapability { uri: meta::URI.to_owned() };
+                media_engine.register_header_extension(meta, RtpCodecKind::Audio, None)?;
+            }
             None => media_engine.register_default_codecs()?,
         }
         let level = RTCRtpHeaderExtensionCapability { uri: AUDIO_LEVEL_URI.to_owned() };
@@ -199,6 +206,7 @@ impl Peer {
             described: false,
             noted: HashSet::new(),
             free_senders: Vec::new(),
+            speaks_aic: config.aic_model.is_some(),
             local: None,
             remote: None,
         })
@@ -325,17 +333,22 @@ impl Peer {
         on_keyframe: impl Fn() + Send + Sync + 'static,
     ) -> Result<(Arc<TrackLocalStaticRTP>, Arc<dyn RtpSender>)> {
         let kind = rtc_kind(track.codec().kind());
-        let encoding = RTCRtpEncodingParameters {
+        let encoding = |codec| RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(track.ssrc()), ..Default::default() },
-            codec: rtc_codec(track.codec()),
+            codec: rtc_codec(codec),
             ..Default::default()
         };
+        // The codecs of all entries are offered; one stream comes of them, as none has a restriction id.
+        let mut encodings = vec![encoding(track.codec())];
+        if self.speaks_aic && track.codec() == Codec::Opus {
+            encodings.insert(0, encoding(Codec::Aic));
+        }
         let media = MediaStreamTrack::new(
             stream_id.clone(),
             track.id().to_owned(),
             track.id().to_owned(),
             kind,
-            vec![encoding.clone()],
+            encodings.clone(),
         );
         let rtp = Arc::new(TrackLocalStaticRTP::new(media));
         let free = self.free_senders.iter().position(|free| *free == kind).filter(|_| reuse);
@@ -346,7 +359,7 @@ impl Peer {
             let init = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Sendonly,
                 streams: vec![stream_id],
-                send_encodings: vec![encoding],
+                send_encodings: encodings,
             };
             let transceiver = self
                 .connection

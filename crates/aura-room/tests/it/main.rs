@@ -2,6 +2,7 @@
 //!
 //! The server is the one at `AURA_ROOM_TEST_URL` when that is set, or one started for this run.
 
+mod aic;
 mod data;
 mod data_tracks;
 mod harness;
