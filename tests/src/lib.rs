@@ -6,6 +6,7 @@
 
 pub mod bridge;
 pub mod browser;
+pub mod codec_bench;
 pub mod fixture;
 pub mod interop;
 pub mod load;
@@ -13,6 +14,7 @@ pub mod openapi;
 pub mod outcome;
 pub mod rest;
 pub mod sfu;
+pub mod speech;
 pub mod stack;
 pub mod token;
 pub mod wait;

@@ -66,7 +66,14 @@ def dnsmos_of(out: np.ndarray) -> dict:
     return dnsmos.run(np.clip(out, -1, 1), SAMPLE_RATE)
 
 
+def plcmos_of(_: np.ndarray, out: np.ndarray) -> float:
+    from speechmos import plcmos
+
+    return plcmos.run(np.clip(out, -1, 1), SAMPLE_RATE)["plcmos"]
+
+
 SCORES = {
+    "plcmos": plcmos_of,
     "pesq": pesq_of,
     "stoi": stoi_of,
     "visqol": visqol_of,
