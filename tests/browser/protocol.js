@@ -163,6 +163,34 @@ globalThis.client = {
     })().catch((error) => heard.faults.push(String(error)));
   },
   heardData: ({ from, name }) => received.get(`${from}/${name}`),
+  // What no honest client sends on the channel of data tracks: no packets, other versions, tracks of nobody, a flood.
+  garbageData: async () => {
+    let channel;
+    const send = RTCDataChannel.prototype.send;
+    RTCDataChannel.prototype.send = function (data) {
+      if (this.label === '_data_track') channel = this;
+      send.call(this, data);
+    };
+    await client.pushData({ name: 'aic', from: 1, to: 2 });
+    RTCDataChannel.prototype.send = send;
+    const header = [0x18, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    const changed = (at, byte) => Uint8Array.from(header, (old, index) => (index === at ? byte : old));
+    const hostile = [
+      ...header.map((_, length) => Uint8Array.from(header.slice(0, length))),
+      ...[0x38, 0xf8, 0xff, 0x1c].map((flags) => changed(0, flags)),
+      changed(3, 0), changed(3, 200), changed(2, 255),
+      Uint8Array.from([0x1c, ...header.slice(1), 0xff, 0xff, 1, 2, 3]),
+    ];
+    for (let round = 0; round < 200; round += 1) hostile.push(crypto.getRandomValues(new Uint8Array(round)));
+    for (const packet of hostile) channel.send(packet);
+    channel.send('text is no packet');
+    const flood = new Uint8Array(60_000);
+    flood.set(header);
+    for (let round = 0; round < 300; round += 1) {
+      while (channel.bufferedAmount > 1_000_000) await new Promise((done) => setTimeout(done, 5));
+      channel.send(flood);
+    }
+  },
   // Loses one packet in `every` of our data tracks on its way out.
   loseData: (every) => {
     const send = RTCDataChannel.prototype.send;

@@ -172,6 +172,23 @@ async fn lost_packets_stall_nothing() -> Outcome {
 }
 
 #[tokio::test]
+async fn hostile_packets_reach_nobody_and_stop_nothing() -> Outcome {
+    let _turn = fixture::turn().await;
+    let mut call = Call::start("data-hostile", true).await?;
+    let (alice, bob) = call.two().await?;
+    let eve = call.join("eve").await?;
+    eve.client("publishData", json!("aic")).await?;
+    let next = until_heard(&alice, &bob, 1).await?;
+    eve.client("garbageData", Value::Null).await?;
+    until_heard(&alice, &bob, next).await?;
+    let heard = heard(&bob).await?;
+    assert!(heard["faults"] == json!([]) && is_increasing(&numbers(&heard)), "{heard}");
+    assert_eq!(eve.evaluate("() => client.state()", Value::Null).await?, "connected");
+    assert!(call.sfu.is_alive());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_resumed_session_keeps_its_data_tracks() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("data-resume", true).await?;

@@ -5,4 +5,5 @@
 mod abuse;
 mod admission;
 mod control;
+mod data_tracks;
 mod harness;
