@@ -124,7 +124,7 @@ export function Plot(props: PlotProps) {
                   </text>
                 </g>
               ))}
-              {timeTicks(from, to, Math.max(2, Math.floor(inner.width / 90)), -new Date(to).getTimezoneOffset() * 60_000).map((at) => (
+              {timeTicks(from, to, Math.max(2, Math.floor(inner.width / 72)), -new Date(to).getTimezoneOffset() * 60_000).map((at) => (
                 <text key={at} className="plot-label" x={x(at)} y={inner.height + 18} textAnchor="middle">
                   {props.formatTick(at)}
                 </text>
