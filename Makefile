@@ -7,14 +7,22 @@ SHELL := /bin/bash
 WEB := crates/dashboard/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
 	$(WEB)/index.html $(WEB)/vite.config.ts $(WEB)/tsconfig.json
+# The codec for browsers and its model: built and copied here, then hashed and embedded with the rest.
+AIC_FILES := $(WEB)/src/aic/files
+AIC_MODEL := crates/aic-codec/models/aic16m-1
+AIC_SOURCES := $(shell find crates/aic-wasm/src crates/aic-codec/src -name '*.rs' 2>/dev/null) \
+	crates/aic-wasm/Cargo.toml crates/aic-codec/Cargo.toml .cargo/config.toml
+AIC_WEB := $(AIC_FILES)/aic.wasm $(patsubst %,$(AIC_FILES)/%,manifest.json encoder.onnx decoder.onnx codebooks.f16)
 # Debian's own: the one that deploy/packages.debian completes.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export AURALINK_VENV := $(abspath $(or $(AURALINK_VENV),tests/interop/python/.venv))
+# PyTorch for the codec's training and its judges: large, so apart from the other one.
+export AIC_VENV := $(abspath $(or $(AIC_VENV),$(AURALINK_VENV)-aic))
 export npm_config_fund := false
 export npm_config_audit := false
 
-.PHONY: help setup setup-test run test check fmt bench-api bench-sfu fuzz images web
+.PHONY: help setup setup-test run test check fmt bench-aic bench-api bench-sfu fuzz images web
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,10 +34,10 @@ setup: ## Install what building and running needs (as root; else prints what to 
 setup-test: ## Install what the tests need besides: Chromium, Python's LiveKit client, Node packages
 	deploy/setup.sh run build test
 	@$(MAKE) --no-print-directory $(WEB)/node_modules/.ready tests/browser/node_modules/.ready \
-		tests/interop/node/node_modules/.ready $(AURALINK_VENV)/.ready
+		tests/interop/node/node_modules/.ready $(AURALINK_VENV)/.ready $(AIC_VENV)/.ready
 
 run: setup web ## Build everything and start it on this machine; options: make run ARGS="--http-port 9000"
-	cargo build --bin auralink --bin webrtc-sfu --bin dashboard
+	cargo build --bin auralink --bin webrtc-sfu --bin dashboard --bin aic-codec
 	exec $(TARGET_DIR)/debug/auralink up $(ARGS)
 
 test: setup-test ## Run every test, browsers and foreign clients included
@@ -43,6 +51,10 @@ check: web ## Format, lints, dependency rules, architecture
 
 fmt: ## Format the Rust code
 	cargo fmt --all
+
+bench-aic: $(AIC_VENV)/.judges ## The codec beside Opus: quality, time, bytes; writes target/bench/aic.json
+	cargo build --release -p auralink-tests --bin bench-aic --features opus-dnn
+	$(TARGET_DIR)/release/bench-aic
 
 bench-api: web ## REST latency and joins per second; writes target/bench/api.json
 	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin bench-api
@@ -65,9 +77,20 @@ images: ## Container images of the services, with docker or podman
 
 web: $(WEB)/dist/index.html ## Build the web app
 
-$(WEB)/dist/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
+$(WEB)/dist/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES) $(AIC_WEB)
 	npm --prefix $(WEB) run build
 	touch $@
+
+$(AIC_FILES)/aic.wasm: $(AIC_SOURCES)
+	@if [[ ! -d $$(rustc --print target-libdir --target wasm32-unknown-unknown) ]]; then \
+		rustup target add wasm32-unknown-unknown; fi
+	cargo build -p aic-wasm --target wasm32-unknown-unknown --profile wasm
+	mkdir -p $(@D)
+	cp $(TARGET_DIR)/wasm32-unknown-unknown/wasm/aic_wasm.wasm $@
+
+$(AIC_FILES)/%: $(AIC_MODEL)/%
+	mkdir -p $(@D)
+	cp $< $@
 
 %/node_modules/.ready: %/package-lock.json
 	npm ci --prefix $* --no-progress
@@ -76,4 +99,13 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.ready $(WEB_SOURCES)
 $(AURALINK_VENV)/.ready: tests/interop/python/requirements.txt
 	$(PYTHON) -m venv --clear $(AURALINK_VENV)
 	$(AURALINK_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(AIC_VENV)/.ready: crates/aic-codec/training/requirements.txt
+	$(PYTHON) -m venv $(AIC_VENV)
+	$(AIC_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(AIC_VENV)/.judges: crates/aic-codec/training/requirements-full.txt $(AIC_VENV)/.ready
+	$(AIC_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@

@@ -32,6 +32,8 @@ const browser = await chromium.launch({
     '--no-sandbox',
     '--use-fake-device-for-media-stream',
     '--use-fake-ui-for-media-stream',
+    // Spoken again and again; without it the fake microphone beeps.
+    ...(process.env.MICROPHONE ? [`--use-file-for-fake-audio-capture=${process.env.MICROPHONE}`] : []),
     '--autoplay-policy=no-user-gesture-required',
     '--disable-background-networking',
     '--disable-component-update',
@@ -44,8 +46,9 @@ const windows = new Map();
 let nextWindow = 1;
 
 const methods = {
-  // A fresh profile with one page. `storage` fills localStorage of every origin; `phone` emulates one.
-  async open({ name = 'window', storage = {}, phone = false, dark = false }) {
+  // A fresh profile with one page. `storage` fills localStorage of every origin; `phone` emulates one; addresses that
+  // match `blocked` cannot be fetched.
+  async open({ name = 'window', storage = {}, phone = false, dark = false, blocked = [] }) {
     const context = await browser.newContext({
       permissions: ['camera', 'microphone', 'clipboard-read', 'clipboard-write'],
       viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 800 },
@@ -53,6 +56,7 @@ const methods = {
       acceptDownloads: true,
     });
     await context.addInitScript({ content: probe });
+    for (const pattern of blocked) await context.route(pattern, (route) => route.abort());
     await context.addInitScript((entries) => {
       for (const [name, value] of Object.entries(entries)) {
         if (globalThis.localStorage) localStorage.setItem(name, value);

@@ -32,7 +32,7 @@
             codec: stats.get(stat.codecId)?.mimeType ?? null,
           });
         } else if (stat.type === 'outbound-rtp') {
-          summary.sending.push({ kind: stat.kind, rid: stat.rid ?? null, packets: stat.packetsSent ?? 0 });
+          summary.sending.push({ kind: stat.kind, rid: stat.rid ?? null, packets: stat.packetsSent ?? 0, bytes: stat.bytesSent ?? 0 });
         } else if (stat.type === 'transport' && stat.selectedCandidatePairId) {
           const pair = stats.get(stat.selectedCandidatePairId);
           const local = stats.get(pair?.localCandidateId);

@@ -27,14 +27,25 @@ pub struct WindowOptions {
     pub phone: bool,
     /// Prefers a dark page.
     pub dark: bool,
+    /// Patterns of addresses that cannot be fetched.
+    pub blocked: Vec<&'static str>,
 }
 
 impl Browser {
     /// Starts Chromium; ends with the value.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::launch(&[]).await
+    }
+
+    /// Starts a Chromium in whose microphones a WAV file is spoken, again and again.
+    pub async fn speaking(wav: &std::path::Path) -> anyhow::Result<Self> {
+        Self::launch(&[("MICROPHONE", &wav.display().to_string())]).await
+    }
+
+    async fn launch(env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let driver = fixture::path("browser/driver.mjs");
         let log = fixture::log("browser");
-        let bridge = Bridge::start("browser", &fixture::node()?, &[&driver], &[], log).await?;
+        let bridge = Bridge::start("browser", &fixture::node()?, &[&driver], env, log).await?;
         Ok(Self { bridge: Arc::new(bridge) })
     }
 
@@ -42,8 +53,9 @@ impl Browser {
     pub async fn window(&self, name: &str, options: WindowOptions) -> anyhow::Result<Window> {
         let storage: serde_json::Map<String, Value> =
             options.storage.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let params =
-            json!({ "name": name, "storage": storage, "phone": options.phone, "dark": options.dark });
+        let params = json!({
+            "name": name, "storage": storage, "phone": options.phone, "dark": options.dark, "blocked": options.blocked,
+        });
         let id = self.bridge.call("open", params).await?;
         Ok(Window { bridge: Arc::clone(&self.bridge), id, name: name.to_owned() })
     }

@@ -14,8 +14,8 @@ interface Exports {
   aic_loss(sender: number, nowMs: number, share: number): void;
   aic_status(sender: number): number;
   aic_receiver(): number;
-  aic_insert(receiver: number, frame: number, nowMs: number): number;
-  aic_pull(receiver: number, nowMs: number): number;
+  aic_insert(receiver: number, frame: number): number;
+  aic_pull(receiver: number): number;
   aic_close(stream: number): void;
 }
 
@@ -123,14 +123,14 @@ export class Receiver {
   ) {}
 
   /** Takes a payload whose first frame has number `frame`. False: it is not one, and nothing changed. */
-  insert(frame: number, payload: Uint8Array, nowMs: number): boolean {
+  insert(frame: number, payload: Uint8Array): boolean {
     fill(this.exports, payload);
-    return this.exports.aic_insert(this.handle, frame, nowMs) >= 0;
+    return this.exports.aic_insert(this.handle, frame) >= 0;
   }
 
   /** The next 20 ms to play. */
-  pull(nowMs: number): { pcm: Float32Array<ArrayBuffer>; played: Played } {
-    const played = PLAYED[checked(this.exports, this.exports.aic_pull(this.handle, nowMs))] ?? "waiting";
+  pull(): { pcm: Float32Array<ArrayBuffer>; played: Played } {
+    const played = PLAYED[checked(this.exports, this.exports.aic_pull(this.handle))] ?? "waiting";
     return { pcm: new Float32Array(drain(this.exports, FRAME * 4).buffer), played };
   }
 

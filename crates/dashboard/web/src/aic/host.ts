@@ -10,7 +10,7 @@ import workerUrl from "./worker.ts?worker&url";
 import workletUrl from "./worklet.ts?worker&url";
 
 /** Reports come every 100 ms; this late, the worker cannot be relied on. */
-const LATE_MS = 400;
+const LATE_MS = 600;
 /** This late, it is dead. */
 const DEAD_MS = 4000;
 const LOAD_LIMIT_MS = 120_000;
@@ -18,7 +18,7 @@ const RESTART_MS = [2000, 10_000, 30_000];
 /** Encoding plus decoding must leave most of a frame's time to the rest of the machine. */
 const AFFORDABLE_MS = FRAME_MS * 0.6;
 
-export type Ready = "off" | "loading" | "ready" | "late" | "slow" | "failed";
+export type Ready = "off" | "loading" | "ready" | "late" | "failed";
 
 export interface HostEvents {
   changed(): void;
@@ -109,9 +109,9 @@ export class Host {
     switch (message.type) {
       case "ready": {
         this.running = message.model;
-        const slow = message.encodeMs + message.decodeMs > AFFORDABLE_MS;
-        if (slow) this.error = `a frame takes ${(message.encodeMs + message.decodeMs).toFixed(1)} ms`;
-        this.become(slow ? "slow" : "ready");
+        const frameMs = message.encodeMs + message.decodeMs;
+        if (frameMs > AFFORDABLE_MS) this.fail(`a frame takes ${frameMs.toFixed(1)} ms`);
+        else this.become("ready");
         break;
       }
       case "failed":

@@ -39,7 +39,7 @@ export type ToWorker =
   | { type: "audible"; id: string; on: boolean; lingerFrames: number }
   | { type: "packet"; id: string; frame: number; payload: Uint8Array }
   | { type: "close"; id: string }
-  /** For tests: keep what is played and answer it. */
+  /** For tests: what was played of a voice lately, or sent where `id` is empty. */
   | { type: "record"; id: string };
 
 /** How a remote voice fares. */
@@ -74,4 +74,5 @@ export type FromWorker =
   | { type: "recorded"; id: string; pcm: Int16Array };
 
 export type ToPlayer = Float32Array;
-export type FromPlayer = "next";
+/** A frame is done with: the player asks for the next, the worker can take another. */
+export type Done = "done";

@@ -1,7 +1,7 @@
 // Runs on the audio thread: cuts the microphone into frames for the codec's worker, and plays the frames that the
 // worker answers. Both talk to the worker directly, past the page's own thread. Nothing here knows the codec.
 import { FRAME, SAMPLE_RATE } from "./messages";
-import type { FromPlayer, ToPlayer } from "./messages";
+import type { Done, ToPlayer } from "./messages";
 import { Resampler } from "./resample";
 
 // What the audio thread offers beside the ordinary library; TypeScript does not describe it.
@@ -13,6 +13,8 @@ declare function registerProcessor(name: string, processor: new () => AudioWorkl
 
 /** Frames held beside the one being played: what the worker's answer may take. */
 const AHEAD = 2;
+/** Frames that may wait for a busy worker; beyond that, what is said is lost rather than ever later. */
+const BACKLOG = 5;
 
 const native = sampleRate === SAMPLE_RATE;
 
@@ -20,12 +22,18 @@ class Capture extends AudioWorkletProcessor {
   private readonly resampler = native ? null : new Resampler(sampleRate, SAMPLE_RATE);
   private frame = new Float32Array(FRAME);
   private filled = 0;
+  private waiting = 0;
   private worker: MessagePort | null = null;
 
   constructor() {
     super();
     this.port.onmessage = ({ data }: MessageEvent<MessagePort | null>) => {
       this.worker = data;
+      this.waiting = 0;
+      if (!data) return;
+      data.onmessage = () => {
+        this.waiting = Math.max(0, this.waiting - 1);
+      };
     };
   }
 
@@ -37,9 +45,11 @@ class Capture extends AudioWorkletProcessor {
       this.frame[this.filled] = sample;
       this.filled += 1;
       if (this.filled < FRAME) continue;
+      this.filled = 0;
+      if (this.waiting >= BACKLOG) continue;
+      this.waiting += 1;
       this.worker.postMessage(this.frame, [this.frame.buffer]);
       this.frame = new Float32Array(FRAME);
-      this.filled = 0;
     }
     return true;
   }
@@ -71,7 +81,7 @@ class Playback extends AudioWorkletProcessor {
   process(_inputs: Float32Array[][], [output]: Float32Array[][]): boolean {
     const [channel] = output ?? [];
     if (channel) this.fill(channel);
-    const message: FromPlayer = "next";
+    const message: Done = "done";
     while (this.worker && this.queue.length + this.asked < AHEAD) {
       this.asked += 1;
       this.worker.postMessage(message);

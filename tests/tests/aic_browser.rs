@@ -1,0 +1,268 @@
+//! Low bandwidth in the web app: AIC between Chromium pages over a data track, and Opus whenever AIC will not do.
+//!
+//! Two people are two Chromiums, so that each has a voice of its own. Thresholds of quality are those of a working
+//! link, not of a model: how good the model is, `make bench-aic` says.
+
+use std::path::PathBuf;
+
+use aic_codec::quality::stoi;
+use auralink_tests::{
+    Browser, Mode, Outcome, Stack, WebApp, WindowOptions, entries, fixture, id, number, speech,
+};
+use serde_json::Value;
+
+/// Voice without camera; what happens inside is reachable.
+const STORAGE: [(&str, &str); 2] = [
+    ("aura.debug", "1"),
+    ("aura.media", r#"{"micOn":true,"camOn":false,"audioInput":"","videoInput":"","audioOutput":""}"#),
+];
+/// The page's settings, with a model of any quality.
+const ANY_QUALITY: &str =
+    "() => __aura.aic.configure(true, { mode: 'adaptive', minQuality: 0, maxLatencyMs: 1000 })";
+const VIEW: &str = "() => __aura.aic.snapshot()";
+/// What is heard of the one other person over AIC.
+const HEARD: &str = "() => __aura.aic.voices.heard[0] ?? null";
+const SENT: &str =
+    "() => ({ packets: __aura.aic.sentPackets, bytes: __aura.aic.sentBytes, at: performance.now() })";
+
+struct Site {
+    stack: Stack,
+    browsers: Vec<Browser>,
+}
+
+impl Site {
+    /// As many Chromiums as readers; `None`, with a word about it, where there are no recordings.
+    async fn start(readers: &[&str]) -> anyhow::Result<Option<Self>> {
+        let stack = Stack::start().await?;
+        let mut browsers = Vec::new();
+        for reader in readers {
+            let Some(samples) = speech::reader(reader, 20)? else {
+                println!("skipped: no recorded speech (shared/data/speech or $AURALINK_TEST_DATA)");
+                return Ok(None);
+            };
+            let wav: PathBuf = stack.folder().join(format!("{reader}.wav"));
+            speech::write_wav(&wav, &samples)?;
+            browsers.push(Browser::speaking(&wav).await?);
+        }
+        Ok(Some(Self { stack, browsers }))
+    }
+
+    async fn person(&self, browser: usize, name: &str, options: WindowOptions) -> anyhow::Result<WebApp> {
+        let options = WindowOptions { storage: STORAGE.to_vec(), ..options };
+        let app = WebApp::new(self.browsers[browser].window(name, options).await?, &self.stack.url);
+        app.sign_up(name).await?;
+        Ok(app)
+    }
+
+    /// Alice and Bob in a room; its invitation.
+    async fn meeting(&self) -> anyhow::Result<(WebApp, WebApp, String)> {
+        let (alice, bob) = tokio::try_join!(
+            self.person(0, "Alice", WindowOptions::default()),
+            self.person(1, "Bob", WindowOptions::default())
+        )?;
+        let room = alice.create_room("Thin line").await?;
+        let link = alice.invite_link(&room).await?;
+        let page = format!("/room/{room}");
+        tokio::try_join!(alice.join(&page, Mode::Single), bob.join(&link, Mode::Single))?;
+        for app in [&alice, &bob] {
+            app.window.evaluate(ANY_QUALITY, Value::Null).await?;
+        }
+        Ok((alice, bob, link))
+    }
+}
+
+async fn switch(app: &WebApp) -> anyhow::Result<()> {
+    app.window.click(&id("more")).await?;
+    app.window.click(&id("low-bandwidth")).await
+}
+
+async fn sends(app: &WebApp, state: &str) -> Value {
+    app.window.until(&format!("sends {state}"), VIEW, |view| view["state"] == state).await
+}
+
+/// Waits until speech of the other arrives over AIC and is loud enough to be speech.
+async fn hears_aic(app: &WebApp) -> Value {
+    app.window
+        .until("hears AIC", HEARD, |voice| {
+            voice["playing"] == true
+                && number(&voice["last"], "decoded") > 50.0
+                && number(&voice["last"], "level") > 0.005
+        })
+        .await
+}
+
+/// Waits until Opus of the other arrives and is audible here: packets and energy grow, and nothing turns it down.
+async fn hears_opus(app: &WebApp) -> anyhow::Result<()> {
+    let energy = |media: &Value| entries(&media["audio"]).map(|audio| number(audio, "energy")).sum::<f64>();
+    let before = energy(&app.window.media().await?);
+    app.window.until("hears Opus", "() => aura.media()", |media| energy(media) > before + 1e-4).await;
+    app.window
+        .until("plays no AIC", "() => __aura.aic.voices.heard.filter((voice) => voice.playing).length", |n| {
+            *n == 0
+        })
+        .await;
+    let volumes =
+        "() => [...__aura.room.remoteParticipants.values()].map((person) => person.getVolume('microphone'))";
+    app.window.until("Opus is not turned down", volumes, |all| entries(all).all(|volume| *volume != 0)).await;
+    Ok(())
+}
+
+/// Bytes of RTP payload that audio has taken on the way out.
+async fn opus_bytes(app: &WebApp) -> anyhow::Result<f64> {
+    let media = app.window.media().await?;
+    Ok(entries(&media["sending"])
+        .filter(|sent| sent["kind"] == "audio")
+        .map(|sent| number(sent, "bytes"))
+        .sum())
+}
+
+#[tokio::test]
+async fn two_pages_talk_over_aic() -> Outcome {
+    let _turn = fixture::turn().await;
+    let Some(site) = Site::start(&["2414", "3331"]).await? else { return Ok(()) };
+    let (alice, bob, _) = site.meeting().await?;
+    tokio::try_join!(switch(&alice), switch(&bob))?;
+    tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
+    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+
+    // What it costs: nothing as RTP, about 6 kbit/s as data.
+    let (opus, start) = (opus_bytes(&alice).await?, alice.window.evaluate(SENT, Value::Null).await?);
+    let end = alice
+        .window
+        .until("sends for a while", SENT, |now| number(now, "at") > number(&start, "at") + 6_000.0)
+        .await;
+    let seconds = (number(&end, "at") - number(&start, "at")) / 1000.0;
+    let kbps = (number(&end, "bytes") - number(&start, "bytes")) * 8.0 / 1000.0 / seconds;
+    let opus_kbps = (opus_bytes(&alice).await? - opus) * 8.0 / 1000.0 / seconds;
+    println!("AIC {kbps:.2} kbit/s, Opus {opus_kbps:.2} kbit/s");
+    assert!((1.0..12.0).contains(&kbps), "{kbps} kbit/s of AIC");
+    assert!(opus_kbps < 0.5, "{opus_kbps} kbit/s of Opus");
+
+    // What arrives is what was said.
+    let me = alice.window.evaluate("() => __aura.room.localParticipant.identity", Value::Null).await?;
+    let record = "(identity) => __aura.aic.recording(identity).then((pcm) => [...pcm])";
+    let (said, heard) = tokio::try_join!(
+        alice.window.evaluate(record, Value::from("")),
+        bob.window.evaluate(record, me.clone()),
+    )?;
+    let (said, heard) = (speech::from_page(&said), speech::from_page(&heard));
+    let (said, heard) = speech::aligned(&said, &heard, 1_500).expect("seconds of the same speech");
+    let intelligibility = stoi(&said, &heard, speech::RATE).expect("there is speech in it");
+    println!("STOI {intelligibility:.3} over {:.1} s", said.len() as f32 / speech::RATE as f32);
+    assert!(intelligibility > 0.6, "STOI {intelligibility}");
+
+    // Who speaks is still seen, and mute still mutes.
+    let tile =
+        format!("[data-testid=participant-tile][data-identity=\"{}\"]", me.as_str().unwrap_or_default());
+    bob.window.see(&format!("{tile}[data-speaking=true]")).await?;
+    alice.window.click(&id("mic")).await?;
+    bob.window.until("falls silent", HEARD, |voice| number(&voice["last"], "level") < 0.001).await;
+    bob.window.see(&format!("{tile}[data-speaking=false]")).await?;
+    alice.window.click(&id("mic")).await?;
+    hears_aic(&bob).await;
+
+    // Switched off by one, AIC goes on while the other wants it; by both, everything is as before.
+    switch(&alice).await?;
+    hears_aic(&bob).await;
+    switch(&bob).await?;
+    tokio::join!(sends(&alice, "idle"), sends(&bob, "idle"));
+    hears_opus(&alice).await?;
+    hears_opus(&bob).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_worker_and_a_stranger_bring_opus_back_for_a_while() -> Outcome {
+    let _turn = fixture::turn().await;
+    let Some(site) = Site::start(&["2414", "3331"]).await? else { return Ok(()) };
+    let (alice, bob, link) = site.meeting().await?;
+    tokio::try_join!(switch(&alice), switch(&bob))?;
+    tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
+    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+
+    alice.window.evaluate("() => __aura.aic.host.kill()", Value::Null).await?;
+    let view = sends(&alice, "low").await;
+    assert_eq!(view["reason"], "unavailable", "{view:#}");
+    tokio::try_join!(hears_opus(&alice), hears_opus(&bob))?;
+    let counted =
+        alice.window.evaluate("() => __aura.aic.chooser.fallbacks.unavailable", Value::Null).await?;
+    assert_eq!(counted, 1);
+    // A new worker takes over.
+    tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
+    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+
+    let stranger = WindowOptions { blocked: vec!["**/aic-*.wasm"], ..WindowOptions::default() };
+    let carol = site.person(0, "Carol", stranger).await?;
+    carol.join(&link, Mode::Single).await?;
+    for app in [&alice, &bob] {
+        let view = sends(app, "low").await;
+        assert_eq!(view["reason"], "unavailable", "{view:#}");
+    }
+    carol.window.hears(2).await;
+    // As little as Opus can do with: she has no choice.
+    let (bytes, start) = (opus_bytes(&alice).await?, alice.window.evaluate(SENT, Value::Null).await?);
+    let now = alice
+        .window
+        .until("sends for a while", SENT, |now| number(now, "at") > number(&start, "at") + 4_000.0)
+        .await;
+    let kbps = (opus_bytes(&alice).await? - bytes) * 8.0 / (number(&now, "at") - number(&start, "at"));
+    println!("Opus at its least: {kbps:.1} kbit/s");
+    assert!((1.0..24.0).contains(&kbps), "{kbps} kbit/s of Opus");
+
+    carol.window.click(&id("leave")).await?;
+    tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
+    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+    Ok(())
+}
+
+/// The switch and what it says, judged by axe and used by keyboard; a picture of each is kept.
+async fn the_switch(dark: bool) -> Outcome {
+    let _turn = fixture::turn().await;
+    let Some(site) = Site::start(&["2414"]).await? else { return Ok(()) };
+    let alice = site.person(0, "Alice", WindowOptions { dark, ..WindowOptions::default() }).await?;
+    let room = alice.create_room("Thin line").await?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    let window = &alice.window;
+    let pictures = fixture::log("pictures").with_extension("");
+    std::fs::create_dir_all(&pictures)?;
+    let picture = |name: &str| pictures.join(format!("{name}-{}.png", if dark { "dark" } else { "light" }));
+    println!("pictures in {}", pictures.display());
+
+    window.evaluate(ANY_QUALITY, Value::Null).await?;
+    window.evaluate("(id) => document.querySelector(id).focus()", Value::from(id("more"))).await?;
+    window.key("Enter").await?;
+    window.see(&id("low-bandwidth")).await?;
+    window.is_accessible("menu with low bandwidth").await;
+    window.screenshot(&picture("menu")).await?;
+    while window
+        .evaluate("(id) => document.activeElement?.matches(id) ?? false", Value::from(id("low-bandwidth")))
+        .await?
+        != true
+    {
+        window.key("ArrowDown").await?;
+    }
+    window.key("Enter").await?;
+    sends(&alice, "aic").await;
+    let status = id("low-bandwidth-status");
+    window.see(&status).await?;
+    window.evaluate("(id) => document.querySelector(id).focus()", Value::from(status.clone())).await?;
+    window.key("Enter").await?;
+    window.see("[role=switch]").await?;
+    window.is_accessible("low bandwidth").await;
+    window.screenshot(&picture("status")).await?;
+    // The focus is on the switch: the space bar turns it off, and with that the status goes.
+    window.key(" ").await?;
+    window.see_gone(&status).await?;
+    sends(&alice, "idle").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_switch_in_the_light() -> Outcome {
+    the_switch(false).await
+}
+
+#[tokio::test]
+async fn the_switch_in_the_dark() -> Outcome {
+    the_switch(true).await
+}
