@@ -14,7 +14,7 @@ use webrtc::data_channel::DataChannel;
 
 use crate::error::{Result, RoomError};
 use crate::frame::{DataFrame, DataPacketizer, MAX_FRAME_BYTES};
-use crate::track::Written;
+use crate::track::{Written, is_lost};
 
 /// What may be under way to the server before frames are dropped, in bytes.
 const BEHIND_BYTES: usize = 64 * 1024;
@@ -51,6 +51,7 @@ struct Local {
     packetizer: tokio::sync::Mutex<DataPacketizer>,
     link: RwLock<Option<Arc<dyn DataChannel>>>,
     sid: Mutex<Option<String>>,
+    simulated_loss: f32,
     clock: SharedClock,
 }
 
@@ -61,7 +62,7 @@ impl std::fmt::Debug for Local {
 }
 
 impl LocalDataTrack {
-    pub(crate) fn new(name: String, handle: u16, clock: SharedClock) -> Self {
+    pub(crate) fn new(name: String, handle: u16, simulated_loss: f32, clock: SharedClock) -> Self {
         let packetizer = DataPacketizer::new(handle, rand::random(), clock.monotonic());
         let inner = Local {
             name,
@@ -69,6 +70,7 @@ impl LocalDataTrack {
             packetizer: tokio::sync::Mutex::new(packetizer),
             link: RwLock::new(None),
             sid: Mutex::new(None),
+            simulated_loss,
             clock,
         };
         Self { inner: Arc::new(inner) }
@@ -106,6 +108,9 @@ impl LocalDataTrack {
             return Ok(Written::Dropped);
         }
         for packet in packets {
+            if is_lost(self.inner.simulated_loss) {
+                continue;
+            }
             if let Err(error) = channel.try_send(BytesMut::from(&packet[..])).await {
                 tracing::debug!(%error, track = self.inner.name, "data frame dropped");
                 return Ok(Written::Dropped);
@@ -243,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unpublished_track_drops_frames_and_refuses_giants() {
-        let track = LocalDataTrack::new("x".into(), 1, aura_types::SystemClock::shared());
+        let track = LocalDataTrack::new("x".into(), 1, 0.0, aura_types::SystemClock::shared());
         assert_eq!(track.push(vec![1]).await.expect("fits"), Written::Dropped);
         assert!(matches!(track.push(vec![0; 3_000_000]).await, Err(RoomError::TooLarge { .. })));
     }

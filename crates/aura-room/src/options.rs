@@ -43,7 +43,7 @@ pub struct RoomOptions {
     pub bind: Vec<IpAddr>,
     /// The AIC model we decode and encode (`Model::id`): AIC is negotiated then, with Opus behind it. `None` = Opus alone.
     pub aic_model: Option<String>,
-    /// Share of media packets to lose each way, 0 to 1: a bad network, for tests and demonstrations.
+    /// Share of media and data-track packets to lose each way, 0 to 1: a bad network, for tests and demonstrations.
     pub simulated_loss: f32,
     /// Attributes to set while joining, in addition to the token's.
     pub attributes: HashMap<String, String>,

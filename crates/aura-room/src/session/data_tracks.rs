@@ -19,6 +19,7 @@ use crate::data_track::{LocalDataTrack, RemoteDataTrack};
 use crate::error::{Result, RoomError};
 use crate::event::RoomEvent;
 use crate::frame::DataAssembler;
+use crate::track::is_lost;
 
 /// How long the server may take to publish or subscribe.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +87,7 @@ impl Published {
             }
             None if matches!(error, RoomError::Closed) => {}
             None => {
-                tracing::warn!(%error, track = self.track.name(), "a data track could not be published again")
+                tracing::warn!(%error, track = self.track.name(), "a data track could not be published again");
             }
         }
     }
@@ -191,7 +192,8 @@ impl Session {
         if !self.offers.has_negotiated() {
             self.offers.request();
         }
-        let track = LocalDataTrack::new(name, handle, self.options.clock.clone());
+        let track =
+            LocalDataTrack::new(name, handle, self.options.simulated_loss, self.options.clock.clone());
         let by = self.later(ANSWER_TIMEOUT);
         let published = Published { track, info: None, reply: Some(reply), by };
         let request = published.request();
@@ -288,6 +290,9 @@ impl Session {
     }
 
     pub(super) fn on_data_track_packet(&mut self, packet: &Bytes) {
+        if is_lost(self.options.simulated_loss) {
+            return;
+        }
         let tracks = &mut self.data_tracks;
         let outcome = Packet::parse(packet).and_then(|parsed| {
             let sid = tracks.handles.get(&parsed.header.handle);

@@ -294,7 +294,6 @@ impl Session {
             data_channels: [(0, RELIABLE), (1, LOSSY), (2, DATA_TRACK)].into_iter().map(channel).collect(),
             track_sids_disabled: self.subscribed.disabled(),
             datachannel_receive_states: self.inbox.states().map(receive_state).collect(),
-            ..Default::default()
         }
     }
 }

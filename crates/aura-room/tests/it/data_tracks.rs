@@ -5,6 +5,7 @@ use crate::in_both_modes;
 in_both_modes!(
     frames_arrive_whole,
     what_may_not_be_is_refused,
+    lost_packets_stall_nothing,
     tracks_and_subscriptions_end,
     a_resume_interrupts_no_data_track,
     a_new_session_of_the_subscriber_restores_its_tracks,
@@ -148,6 +149,38 @@ mod scenario {
         mute.subscribe_data_track(&sid).await.expect("receiving is another right");
     }
 
+    pub(super) async fn lost_packets_stall_nothing(mode: SignalMode) {
+        let server = server().await;
+        let name = room_name("lossy");
+        let lossy = RoomOptions { simulated_loss: 0.3, ..options(mode) };
+        let (ann, _ann_events) = server.join(&name, "ann", lossy.clone()).await;
+        let (bob, mut bob_events) = server.join(&name, "bob", lossy).await;
+        let sent = ann.publish_data_track("lossy").await.expect("published");
+        let sid = published(&mut bob_events, "lossy").await;
+        let received = bob.subscribe_data_track(&sid).await.expect("subscribed");
+        // Of two packets each: a quarter arrives.
+        let pushing = sent.clone();
+        let _pushing = background(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(5));
+            for fill in 0_u64.. {
+                tick.tick().await;
+                let payload = fill.to_be_bytes().repeat(3_000);
+                pushing.push(payload).await.expect("small");
+            }
+        });
+        let (mut last, mut gaps) = (None, 0);
+        for _ in 0..40 {
+            let payload = soon("a frame", received.next()).await.expect("the track goes on").payload;
+            let (number, rest) = payload.split_at(8);
+            assert!(payload.len() == 24_000 && rest.chunks(8).all(|part| part == number), "damaged");
+            let number = u64::from_be_bytes(number.try_into().expect("eight bytes"));
+            assert!(last.is_none_or(|last| number > last), "{number} after {last:?}");
+            gaps += u64::from(last.is_some_and(|last| number > last + 1));
+            last = Some(number);
+        }
+        assert!(gaps > 5, "{gaps} gaps: nothing was lost");
+    }
+
     pub(super) async fn tracks_and_subscriptions_end(mode: SignalMode) {
         let mut pair = pair(mode).await;
         flows(&pair.received, 0).await;
@@ -161,7 +194,7 @@ mod scenario {
         soon("the end", async { while again.next().await.is_some() {} }).await;
         pair.bob_events
             .expect("the news", |event| match event {
-                RoomEvent::DataTrackUnpublished { publication, .. } => Some(assert_eq!(publication.sid, sid)),
+                RoomEvent::DataTrackUnpublished { publication, .. } => (publication.sid == sid).then_some(()),
                 _ => None,
             })
             .await;
