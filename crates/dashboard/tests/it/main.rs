@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 mod accounts;
+mod aic;
 mod calls;
 mod catalogue;
 mod client;
+mod codec_service;
 mod contacts;
 mod document;
 mod faults;

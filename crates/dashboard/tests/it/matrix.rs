@@ -42,11 +42,11 @@ fn check(answer: &Answer, operation: &Operation, world: &World, role: &str) {
 
 #[tokio::test]
 async fn another_users_things_are_out_of_reach_for_everyone() {
-    let stack = Stack::start().await;
+    let (stack, _codec) = Stack::with_codec().await;
     let world = World::build(&stack).await;
     let before = world.snapshot().await;
     let all = operations();
-    assert!(all.len() >= 45, "{} operations", all.len());
+    assert!(all.len() >= 50, "{} operations", all.len());
     for operation in &all {
         let answer = send(&world.anonymous, operation, &world).await;
         check(&answer, operation, &world, "anonymous");
@@ -70,7 +70,7 @@ async fn another_users_things_are_out_of_reach_for_everyone() {
 
 #[tokio::test]
 async fn bad_tokens_open_nothing() {
-    let stack = Stack::start().await;
+    let (stack, _codec) = Stack::with_codec().await;
     let world = World::build(&stack).await;
     let now = tokens::now_s();
     let claims = json!({"sub": world.alice.id, "aud": "auralink", "sid": "x", "iat": now, "exp": now + 900});
@@ -94,7 +94,7 @@ async fn bad_tokens_open_nothing() {
 
 #[tokio::test]
 async fn every_spoilt_body_is_refused_by_the_name_of_its_field() {
-    let stack = Stack::start().await;
+    let (stack, _codec) = Stack::with_codec().await;
     let world = World::build(&stack).await;
     let mut tried = 0;
     for operation in operations() {
@@ -139,7 +139,7 @@ async fn every_spoilt_body_is_refused_by_the_name_of_its_field() {
 
 #[tokio::test]
 async fn every_body_is_bounded_and_must_be_json() {
-    let stack = Stack::start().await;
+    let (stack, _codec) = Stack::with_codec().await;
     let world = World::build(&stack).await;
     for operation in operations() {
         let operation::Body::Json(_) = &operation.body else { continue };

@@ -1,6 +1,7 @@
 //! One dashboard in this process, on its own database.
 
 use crate::client::{Client, Person};
+use crate::codec_service::CodecService;
 use aura_service::Lifecycle;
 use aura_service::config::Loader;
 use aura_store::migrate::{self, Migration};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 pub(crate) const USER_SECRET: &str = "4f1d9c7be2a35f60f1d9c7be2a35f604";
+pub(crate) const SERVICE_SECRET: &str = "0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e";
 pub(crate) const LIVEKIT_SECRET: &str = "9a8d7c6b5e4f3a2b1c0d9e8f7a6b5c4d";
 
 /// What a test may change about its dashboard.
@@ -71,6 +73,14 @@ impl Stack {
         Self { database, addresses, files, lifecycle }
     }
 
+    /// With a codec service of its own beside it.
+    pub(crate) async fn with_codec() -> (Self, CodecService) {
+        let database = migrated(Postgres::shared()).await;
+        let codec = CodecService::start(&database).await;
+        let options = Options { database: Some(database), ..Options::default() };
+        (Self::with(options.set("AURA_DASHBOARD__AIC__GRPC_URL", codec.url())).await, codec)
+    }
+
     pub(crate) fn http(&self) -> SocketAddr {
         self.addresses.http
     }
@@ -124,12 +134,13 @@ fn config(
         ("DATABASE_URL", database.login_url()),
         ("REDIS_URL", redis_url.to_owned()),
         ("LIVEKIT_KEYS", format!("key: {LIVEKIT_SECRET}")),
-        ("AURALINK_SERVICE_SECRET", "0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e".to_owned()),
+        ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
         ("AURALINK_USER_SECRET", USER_SECRET.to_owned()),
         ("AURA_DASHBOARD__HTTP_ADDR", "127.0.0.1:0".to_owned()),
         ("AURA_DASHBOARD__GRPC_ADDR", "127.0.0.1:0".to_owned()),
         ("AURA_DASHBOARD__ADMIN_ADDR", "127.0.0.1:0".to_owned()),
         ("AURA_DASHBOARD__SFU__GRPC_URL", format!("http://127.0.0.1:{nobody}")),
+        ("AURA_DASHBOARD__AIC__GRPC_URL", format!("http://127.0.0.1:{nobody}")),
         ("AURA_DASHBOARD__FILES__DIR", files.display().to_string()),
         // Cheap hashes: their cost is not what is tested here.
         ("AURA_DASHBOARD__PASSWORDS__MEMORY_KIB", "64".to_owned()),

@@ -38,6 +38,10 @@ impl World {
         let call = alice.post("/calls", json!({"callee_id": bob.id, "media": "video"})).await.expect(201);
         alice.post("/contacts", json!({"user_id": bob.id})).await.expect(201);
 
+        alice.post("/aic/config", json!({"mode": "aggressive"})).await.expect(200);
+        let audio = crate::aic::report(json!({}));
+        alice.post("/aic/metrics", audio.clone()).await.expect(204);
+
         let other_room = frank.room().await;
         let link = frank.invite(&other_room).await;
         let join =
@@ -45,8 +49,14 @@ impl World {
         let guest = stack.anonymous().with_token(join.expect(200)["guest_token"].as_str().unwrap());
 
         let (file_id, call_id) = (text(&file["id"]), text(&call["call"]["id"]));
-        let secrets =
-            [&invite["token"], &share["token"], &call["join"]["token"], &message["id"], &file["sha256"]];
+        let secrets = [
+            &invite["token"],
+            &share["token"],
+            &call["join"]["token"],
+            &message["id"],
+            &file["sha256"],
+            &audio["session_id"],
+        ];
         let mut secrets: Vec<_> = secrets.into_iter().map(text).collect();
         secrets.extend([room.clone(), file_id.clone(), call_id.clone(), alice.email.clone()]);
         secrets.extend(
@@ -67,6 +77,8 @@ impl World {
                 format!("/calls/{call_id}"),
                 "/contacts".into(),
                 "/auth/me".into(),
+                "/aic/config".into(),
+                "/aic/sessions".into(),
             ],
             ids: vec![
                 ("room_id", room),
