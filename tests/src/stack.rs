@@ -1,4 +1,4 @@
-//! The whole stack: PostgreSQL, Redis, SFU and dashboard, private to one test.
+//! The whole stack: PostgreSQL, Redis, SFU and dashboard, and the codec service where asked for, private to one test.
 
 use anyhow::{Context, bail};
 use aura_local::{Postgres, PostgresOptions, Redis, RedisOptions, find_program, free_port};
@@ -21,7 +21,10 @@ pub struct Stack {
     pub sfu: Sfu,
     /// Where the dashboard answers, http://.
     pub url: String,
+    /// Where the codec service answers, http://, if it was asked for.
+    pub codec_url: String,
     dashboard: Service,
+    codec: Option<Service>,
     redis: Redis,
     postgres: Postgres,
     folder: TempDir,
@@ -37,6 +40,19 @@ impl Stack {
     pub async fn start_with(
         sfu: SfuOptions,
         dashboard_env: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        Self::launch(sfu, dashboard_env, false).await
+    }
+
+    /// Starts everything, the codec service included.
+    pub async fn start_with_codec(sfu: SfuOptions) -> anyhow::Result<Self> {
+        Self::launch(sfu, Vec::new(), true).await
+    }
+
+    async fn launch(
+        mut sfu: SfuOptions,
+        dashboard_env: Vec<(&'static str, String)>,
+        with_codec: bool,
     ) -> anyhow::Result<Self> {
         let folder = open_folder()?;
         let at = |name: &str| folder.path().join(name);
@@ -58,6 +74,14 @@ impl Stack {
         create_database(&postgres).await?;
         migrate(&postgres.url(DATABASE), &database_url).await?;
 
+        // Without a codec service nothing answers there.
+        let codec_port = free_port();
+        let codec_url = format!("http://127.0.0.1:{codec_port}");
+        let mut codec = None;
+        if with_codec {
+            codec = Some(start_codec(codec_port, &database_url).await?);
+            sfu.env.insert(0, ("AURA_SFU__AIC__GRPC_URL", codec_url.clone()));
+        }
         let sfu = Sfu::start_with(sfu, &redis.url()).await?;
         let [http, grpc, admin] = [(); 3].map(|()| free_port());
         let url = format!("http://localhost:{http}");
@@ -73,11 +97,12 @@ impl Stack {
             ("AURA_DASHBOARD__PUBLIC_URL", url.clone()),
             ("AURA_DASHBOARD__SFU__GRPC_URL", sfu.grpc_url.clone()),
             ("AURA_DASHBOARD__SFU__PUBLIC_URL", sfu.url.clone()),
+            ("AURA_DASHBOARD__AIC__GRPC_URL", codec_url.clone()),
             ("AURA_DASHBOARD__FILES__DIR", at("files").display().to_string()),
         ];
         env.extend(dashboard_env);
         let dashboard = Service::start("dashboard", env, format!("http://127.0.0.1:{admin}/ready")).await?;
-        Ok(Self { sfu, url, dashboard, redis, postgres, folder })
+        Ok(Self { sfu, url, codec_url, dashboard, codec, redis, postgres, folder })
     }
 
     /// A client of the REST API.
@@ -105,6 +130,27 @@ impl Stack {
         self.dashboard.terminate().await;
     }
 
+    /// A token of the service named, for the others' gRPC.
+    pub fn service_token(&self, service: &str) -> String {
+        crate::token::service(SERVICE_SECRET, service)
+    }
+
+    /// SIGKILL for the codec service.
+    ///
+    /// # Panics
+    /// When the stack was started without one.
+    pub async fn kill_codec(&mut self) {
+        self.codec.as_mut().expect("started with a codec service").kill().await;
+    }
+
+    /// Starts the codec service again.
+    ///
+    /// # Panics
+    /// When the stack was started without one.
+    pub async fn restart_codec(&mut self) -> anyhow::Result<()> {
+        self.codec.as_mut().expect("started with a codec service").restart().await
+    }
+
     /// SIGKILL for Redis; what it held is gone.
     pub async fn kill_redis(&mut self) {
         self.redis.kill().await;
@@ -129,6 +175,20 @@ impl Stack {
     pub async fn sql(&self, sql: &str) -> anyhow::Result<String> {
         psql(&self.postgres.url(DATABASE), sql).await
     }
+}
+
+/// On its tables in the stack's database; two threads are plenty for one test.
+async fn start_codec(port: u16, database_url: &str) -> anyhow::Result<Service> {
+    let admin = free_port();
+    let env = vec![
+        ("DATABASE_URL", database_url.to_owned()),
+        ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
+        ("AURA_AIC__GRPC_ADDR", format!("127.0.0.1:{port}")),
+        ("AURA_AIC__ADMIN_ADDR", format!("127.0.0.1:{admin}")),
+        ("AURA_AIC__WORKERS__THREADS", "2".to_owned()),
+        ("AURA_AIC__STORE__FLUSH_MS", "500".to_owned()),
+    ];
+    Service::start("aic-codec", env, format!("http://127.0.0.1:{admin}/ready")).await
 }
 
 /// A folder PostgreSQL's account can pass through when the tests run as root.
