@@ -169,6 +169,14 @@ impl Desk {
         played
     }
 
+    /// Packets that came to a receiver after their time.
+    pub(crate) fn late(&self, number: i32) -> f64 {
+        match self.streams.get(&number) {
+            Some(Stream::Receiver(receiver)) => receiver.late() as f64,
+            _ => 0.0,
+        }
+    }
+
     /// Forgets a stream.
     pub(crate) fn close(&mut self, number: i32) {
         self.streams.remove(&number);

@@ -82,6 +82,12 @@ pub extern "C" fn aic_pull(receiver: i32) -> i32 {
     with(|desk| desk.pull(receiver))
 }
 
+/// Packets that came too late to be played.
+#[unsafe(no_mangle)]
+pub extern "C" fn aic_late(receiver: i32) -> f64 {
+    with(|desk| desk.late(receiver))
+}
+
 /// Closes a sender or a receiver.
 #[unsafe(no_mangle)]
 pub extern "C" fn aic_close(stream: i32) {

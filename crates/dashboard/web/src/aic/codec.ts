@@ -16,6 +16,7 @@ interface Exports {
   aic_receiver(): number;
   aic_insert(receiver: number, frame: number): number;
   aic_pull(receiver: number): number;
+  aic_late(receiver: number): number;
   aic_close(stream: number): void;
 }
 
@@ -126,6 +127,11 @@ export class Receiver {
   insert(frame: number, payload: Uint8Array): boolean {
     fill(this.exports, payload);
     return this.exports.aic_insert(this.handle, frame) >= 0;
+  }
+
+  /** Packets that came too late to be played. */
+  get late(): number {
+    return this.exports.aic_late(this.handle);
   }
 
   /** The next 20 ms to play. */

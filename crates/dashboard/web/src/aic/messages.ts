@@ -49,8 +49,13 @@ export interface VoiceReport {
   level: number;
   /** Frames since the last packet, as played; large once the sender has gone silent. */
   starvedFrames: number;
+  /** Frames played, by what they were made of. */
   decoded: number;
   concealed: number;
+  silent: number;
+  waiting: number;
+  /** Packets that came too late. */
+  late: number;
 }
 
 export interface SendReport {

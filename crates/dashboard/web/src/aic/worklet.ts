@@ -6,15 +6,18 @@ import { Resampler } from "./resample";
 
 // What the audio thread offers beside the ordinary library; TypeScript does not describe it.
 declare const sampleRate: number;
+declare const currentTime: number;
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;
 }
 declare function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
 
-/** Frames held beside the one being played: what the worker's answer may take. */
+/** Frames asked for ahead: what the worker's answer may take. More once it took longer, fewer again when all is well. */
 const AHEAD = 2;
+const MOST_AHEAD = 8;
+const WELL_SECONDS = 10;
 /** Frames that may wait for a busy worker; beyond that, what is said is lost rather than ever later. */
-const BACKLOG = 5;
+const BACKLOG = 10;
 
 const native = sampleRate === SAMPLE_RATE;
 
@@ -60,6 +63,9 @@ class Playback extends AudioWorkletProcessor {
   private readonly queue: Float32Array[] = [];
   private at = 0;
   private asked = 0;
+  private ahead = AHEAD;
+  private adjusted = 0;
+  private dry = true;
   private worker: MessagePort | null = null;
   private closed = false;
 
@@ -82,7 +88,7 @@ class Playback extends AudioWorkletProcessor {
     const [channel] = output ?? [];
     if (channel) this.fill(channel);
     const message: Done = "done";
-    while (this.worker && this.queue.length + this.asked < AHEAD) {
+    while (this.worker && this.queue.length + this.asked < this.ahead) {
       this.asked += 1;
       this.worker.postMessage(message);
     }
@@ -101,6 +107,15 @@ class Playback extends AudioWorkletProcessor {
       channel[index] = frame?.[this.at] ?? 0;
       if (frame) this.at += 1;
     }
+    this.adjust(this.queue.length === 0);
+  }
+
+  private adjust(dry: boolean): void {
+    const well = currentTime - this.adjusted > WELL_SECONDS;
+    if (dry && !this.dry) this.ahead = Math.min(MOST_AHEAD, this.ahead + 1);
+    else if (well) this.ahead = Math.max(AHEAD, this.ahead - 1);
+    if (well || (dry && !this.dry)) this.adjusted = currentTime;
+    this.dry = dry;
   }
 }
 
