@@ -74,7 +74,7 @@ fn the_worst_state_that_is_accepted_still_gives_samples() {
     let mut forge = |mut state: Vec<u8>| {
         let end = state.len() - 8;
         for value in state[24..end].as_chunks_mut::<4>().0 {
-            *value = if random.bits() % 2 == 0 { 1e6_f32 } else { -1e6 }.to_le_bytes();
+            *value = if random.coin() { 1e6_f32 } else { -1e6 }.to_le_bytes();
         }
         signed(state)
     };
@@ -151,6 +151,9 @@ fn impossible_manifests_are_refused() {
     assert!(reason(&Files { manifest, ..good }, "manifest.json").contains("large"));
 }
 
+/// To one tensor.
+type Change = fn(&mut Tensor);
+
 /// Signed like ours, but with other content.
 #[test]
 fn hostile_networks_are_refused() {
@@ -162,7 +165,7 @@ fn hostile_networks_are_refused() {
         files.sign(32, 32);
         files
     };
-    let changes: [(&str, &str, fn(&mut Tensor)); 10] = [
+    let changes: [(&str, &str, Change); 10] = [
         ("missing", "hops.1.up.weight.q", |tensor| tensor.name.push('x')),
         ("shape", "hops.1.up.weight.q", |tensor| tensor.dims = vec![64, 32]),
         ("shape", "hops.1.up.weight.q", |tensor| tensor.dims = vec![i64::MAX, i64::MAX, 4]),
@@ -193,7 +196,7 @@ fn cut_and_flipped_networks_never_panic() {
     let mut random = Random(11);
     for _ in 0..60 {
         let mut files = good.clone();
-        if random.bits() % 2 == 0 {
+        if random.coin() {
             let len = random.bits() as usize % files.decoder.len();
             files.decoder.truncate(len);
         } else {

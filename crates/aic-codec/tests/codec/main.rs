@@ -6,6 +6,10 @@ mod backends;
 #[cfg(all(feature = "onnx", feature = "bundled"))]
 mod encodec;
 mod hostile;
+#[cfg_attr(
+    not(all(feature = "onnx", feature = "bundled")),
+    expect(dead_code, reason = "whole graphs are for ONNX Runtime")
+)]
 mod onnx;
 mod processes;
 mod random;

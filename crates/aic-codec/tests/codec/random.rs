@@ -58,6 +58,10 @@ impl Random {
         z ^ z >> 31
     }
 
+    pub(crate) fn coin(&mut self) -> bool {
+        self.bits() >> 63 == 0
+    }
+
     /// Uniform in ±1.
     pub(crate) fn float(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / 8_388_608.0 - 1.0
