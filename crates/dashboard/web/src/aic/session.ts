@@ -21,6 +21,8 @@ export interface View {
   /** `aic`: Opus is paused. `low`: Opus at its least. `idle`: nobody asks for little data. */
   state: "idle" | "starting" | "aic" | "both" | "low";
   reason: Reason | null;
+  /** The reason lies with this page, not with a listener. */
+  here: boolean;
   /** Payload, kilobits per second. */
   kbps: number | null;
   quality: number | null;
@@ -28,7 +30,7 @@ export interface View {
   voices: number;
 }
 
-const IDLE: View = { want: false, state: "idle", reason: null, kbps: null, quality: null, voices: 0 };
+const IDLE: View = { want: false, state: "idle", reason: null, here: false, kbps: null, quality: null, voices: 0 };
 
 /** What was sent since it was last asked for. */
 export interface Usage {
@@ -325,6 +327,7 @@ export class AicSession {
       want: this.want,
       state: state(),
       reason: plan.reason,
+      here: situation.model === null || this.track === null,
       kbps: plan.aic && this.send && this.send.rateKbps > 0 ? Math.round(this.send.rateKbps * 10) / 10 : null,
       quality: plan.aic && this.send?.quality != null ? Math.round(this.send.quality * 100) / 100 : null,
       voices: this.voices.heard.filter(({ playing }) => playing).length,

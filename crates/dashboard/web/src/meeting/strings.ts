@@ -71,6 +71,7 @@ export const t = area("meeting", {
   low_reason_model_mismatch: "Somebody runs another version",
   low_reason_overload: "This device is too busy",
   low_reason_unavailable: "Not everybody here can hear AIC",
+  low_reason_here: "AIC does not run here right now",
   low_reason_disabled: "It is turned off in the settings",
   elapsed: "Time in the meeting",
 

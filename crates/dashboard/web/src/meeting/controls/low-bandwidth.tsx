@@ -67,7 +67,7 @@ function Details({ aic }: { aic: Aic }) {
         {aic.reason && (
           <div>
             <dt>{t("low_why")}</dt>
-            <dd>{t(`low_reason_${aic.reason}`)}</dd>
+            <dd>{aic.reason === "unavailable" && aic.here ? t("low_reason_here") : t(`low_reason_${aic.reason}`)}</dd>
           </div>
         )}
         {aic.quality !== null && (
