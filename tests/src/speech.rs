@@ -72,20 +72,26 @@ pub fn from_page(list: &Value) -> Vec<f32> {
 }
 
 /// The stretches of `said` and `heard` that are the same speech, equally long: found by where their loudness runs
-/// alike, then by where the samples do. `None` when they share less than two seconds.
+/// alike, to a millisecond; a neural codec keeps no waveform. `None` when they share less than two seconds.
 pub fn aligned(said: &[f32], heard: &[f32], latest_ms: usize) -> Option<(Vec<f32>, Vec<f32>)> {
-    const HOP: usize = RATE as usize / 200;
-    let latest = (latest_ms / 5) as isize;
-    let coarse = best(&loudness(said, HOP), &loudness(heard, HOP), -latest..=latest, 2 * 200)? * HOP as isize;
-    let reach = 2 * HOP as isize;
-    let late = best(said, heard, coarse - reach..=coarse + reach, 2 * RATE as usize)?;
-    let (from_said, from_heard, length) = overlap(said.len(), heard.len(), late);
+    const COARSE_MS: usize = 5;
+    let latest = (latest_ms / COARSE_MS) as isize;
+    let coarse =
+        best(&loudness(said, COARSE_MS), &loudness(heard, COARSE_MS), -latest..=latest, 2000 / COARSE_MS)?;
+    let near = coarse * COARSE_MS as isize;
+    let reach = 2 * COARSE_MS as isize;
+    let late = best(&loudness(said, 1), &loudness(heard, 1), near - reach..=near + reach, 2000)?;
+    let (from_said, from_heard, length) = overlap(said.len(), heard.len(), late * MILLISECOND as isize);
     Some((said[from_said..from_said + length].to_vec(), heard[from_heard..from_heard + length].to_vec()))
 }
 
-fn loudness(samples: &[f32], hop: usize) -> Vec<f32> {
-    let powers = samples.chunks_exact(hop).map(|hop| hop.iter().map(|sample| sample * sample).sum::<f32>());
-    let levels: Vec<f32> = powers.map(|power| (power + 1e-6).ln()).collect();
+const MILLISECOND: usize = RATE as usize / 1000;
+
+/// Levels of 10 ms, one every `hop_ms`, around their mean.
+fn loudness(samples: &[f32], hop_ms: usize) -> Vec<f32> {
+    let windows = samples.windows(10 * MILLISECOND).step_by(hop_ms * MILLISECOND);
+    let powers = windows.map(|window| window.iter().map(|sample| sample * sample).sum::<f32>());
+    let levels: Vec<f32> = powers.map(|power| (power + 1e-4).ln()).collect();
     let mean = levels.iter().sum::<f32>() / levels.len().max(1) as f32;
     levels.iter().map(|level| level - mean).collect()
 }
@@ -127,10 +133,13 @@ mod tests {
         };
         let said: Vec<f32> = (0..64_000).map(|n| noise() * (1.0 + (n as f32 / 3_000.0).sin())).collect();
         let heard = [vec![0.0; 4_321], said[..59_000].to_vec()].concat();
+        // 4,321 samples are 270 ms and a bit.
+        let late = 270 * MILLISECOND;
         let (a, b) = aligned(&said, &heard, 1_000).expect("they overlap");
-        assert_eq!(a, b);
+        assert_eq!((a.len(), &b[..]), (heard.len() - late, &heard[late..]));
+        assert_eq!(a, said[..a.len()]);
         let (b, a) = aligned(&heard, &said, 1_000).expect("they overlap");
-        assert_eq!(a, b);
+        assert_eq!((a.len(), &b[..]), (heard.len() - late, &heard[late..]));
         assert!(aligned(&said[..1_000], &heard, 1_000).is_none());
     }
 }

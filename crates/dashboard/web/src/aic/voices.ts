@@ -53,12 +53,14 @@ class Voice {
   /** What the last two seconds lost, every two seconds, or null. */
   loss(report: VoiceReport, now: number): number | null {
     this.last = report;
-    if (now - this.lossAt < LOSS_EVERY_MS) return null;
+    // What is invented after the sender has stopped is no loss: counting begins with playing.
+    const { playing: counted } = this;
+    if (counted && now - this.lossAt < LOSS_EVERY_MS) return null;
     const decoded = report.decoded - this.lossFrom.decoded;
     const concealed = report.concealed - this.lossFrom.concealed;
     this.lossAt = now;
     this.lossFrom = { decoded: report.decoded, concealed: report.concealed };
-    return decoded > 0 ? concealed / (decoded + concealed) : null;
+    return counted && decoded > 0 ? concealed / (decoded + concealed) : null;
   }
 
   close(): void {
@@ -140,7 +142,7 @@ export class Voices {
       const report = reports.find(({ id }) => id === voice.id);
       if (!report) continue;
       const loss = voice.loss(report, now);
-      if (loss !== null && loss > 0 && voice.playing) this.tellLoss(voice.participant.identity, loss);
+      if (loss !== null && loss > 0) this.tellLoss(voice.participant.identity, loss);
     }
     this.speakers(now);
   }
