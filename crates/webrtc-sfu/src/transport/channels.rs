@@ -231,3 +231,6 @@ fn write(rtc: &mut Rtc, id: ChannelId, payload: &[u8]) -> Written {
         Err(_) => Written::Never,
     }
 }
+
+#[cfg(test)]
+mod tests;
