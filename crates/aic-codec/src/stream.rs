@@ -2,7 +2,7 @@
 //!
 //! [`FrameSender`] and [`FrameReceiver`] speak AIC at 16 kHz and run anywhere, browsers included. [`Sender`] and
 //! [`Receiver`] wrap them at 48 kHz and add Opus, to and from which they change without a gap: for one period of 20 ms
-//! both codecs are sent, the paths are equally late, and the receiver cross-fades. No clock, no thread, no socket.
+//! both codecs are sent, for ten on the way back, the paths are equally late, and the receiver cross-fades. No clock, no thread, no socket.
 
 mod comfort;
 mod frame_receiver;
@@ -23,6 +23,11 @@ pub use packer::AicPacket;
 pub use receiver::{PacketError, Receiver, ReceiverStats};
 #[cfg(feature = "opus")]
 pub use sender::{Packet, Sender, SenderStats};
+
+/// Frames sent in both codecs when AIC returns: its decoder remembers more of the past than Opus's, and is unheard until
+/// it has caught up.
+#[cfg(feature = "opus")]
+const WARM: u8 = 10;
 
 /// What a packet is coded with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

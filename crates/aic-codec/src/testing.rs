@@ -52,17 +52,24 @@ pub(crate) fn voice(rate: f32, seconds: f32, seed: u64) -> Vec<f32> {
 fn data() -> Option<PathBuf> {
     let given = std::env::var_os("AURALINK_TEST_DATA").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    given.into_iter().chain([beside]).find(|path| path.join("speech").is_dir())
+    let found = given.into_iter().chain([beside]).find(|path| path.join("speech").is_dir());
+    if found.is_none() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("{test}: no speech/ in $AURALINK_TEST_DATA or ../shared/data: real speech is skipped");
+    }
+    found
+}
+
+/// One recording, by its path below `speech/`.
+pub(crate) fn speech_clip(path: &str) -> Option<Vec<f32>> {
+    let path = data()?.join("speech").join(path);
+    path.is_file().then(|| flac_16k(&path))
 }
 
 /// Up to `count` clips of read speech at 16 kHz with their names, spread over the speakers, the same every time. None,
 /// and a line that says so, where the recordings are missing.
 pub(crate) fn speech_clips(count: usize) -> Vec<(String, Vec<f32>)> {
-    let Some(data) = data() else {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        eprintln!("{test}: no speech/ in $AURALINK_TEST_DATA or ../shared/data: real speech is skipped");
-        return Vec::new();
-    };
+    let Some(data) = data() else { return Vec::new() };
     let mut files = Vec::new();
     for folder in ["librispeech-test-other", "librispeech-train-clean-100", "rhasspy-nathalie-nl"] {
         collect(&data.join("speech").join(folder), &mut files);

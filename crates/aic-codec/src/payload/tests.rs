@@ -1,3 +1,5 @@
+//! Round trips, truncation and refusal of payloads.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

@@ -19,6 +19,8 @@ const JUMP: i64 = 500;
 const WINDOW: usize = 200;
 /// Late packets in the window that let the buffer grow.
 const LATE: usize = 3;
+/// So many late packets in a row, and none in time, are a stream that paused without saying so: begin anew.
+const PAUSED: u32 = 12;
 /// Frames between two adjustments.
 const SETTLE: u32 = 10;
 /// Packets always this early, in frames, let the buffer shrink.
@@ -58,9 +60,12 @@ pub(super) struct Playout {
     next: Option<i64>,
     fill: u32,
     hold: u32,
+    /// Frames have been asked for since the stream began.
+    begun: bool,
     /// How many frames early the last packets were; negative is late.
     early: VecDeque<i64>,
     settled: u32,
+    late_in_a_row: u32,
     /// Inside a described silence.
     silent: bool,
     pub(super) late: u64,
@@ -75,8 +80,10 @@ impl Playout {
             next: None,
             fill,
             hold: fill,
+            begun: false,
             early: VecDeque::new(),
             settled: 0,
+            late_in_a_row: 0,
             silent: false,
             late: 0,
         }
@@ -136,6 +143,7 @@ impl Playout {
     /// The next frame. `bridged` says that it can be played without a packet, as the rest of a longer one.
     pub(super) fn take(&mut self, bridged: bool) -> Due {
         let Some(next) = self.next else { return Due::Wait };
+        self.begun |= self.hold == 0;
         if self.hold > 0 {
             self.hold -= 1;
             return Due::Wait;
@@ -158,15 +166,18 @@ impl Playout {
 
     fn admit(&mut self, first: i64, frames: i64) -> bool {
         let next = *self.next.get_or_insert(first);
-        if (first - next).abs() > JUMP {
+        self.late_in_a_row = if first + frames <= next { self.late_in_a_row + 1 } else { 0 };
+        if (first - next).abs() > JUMP || self.late_in_a_row >= PAUSED {
             self.slots.clear();
             self.early.clear();
+            self.late_in_a_row = 0;
             self.next = Some(first);
             self.hold = self.fill;
+            self.begun = false;
             return true;
         }
         // Packets overtake each other before playing has begun.
-        if first < next && self.hold == self.fill && next - first < MAX_FRAMES as i64 {
+        if first < next && !self.begun && next - first < MAX_FRAMES as i64 {
             self.next = Some(first);
             return true;
         }
@@ -304,6 +315,24 @@ mod tests {
             playout.take(false);
         }
         assert!(playout.next.unwrap() > 158 + 40, "{before} held, next {:?}", playout.next);
+    }
+
+    #[test]
+    fn a_sender_that_paused_is_heard_again_soon() {
+        let mut playout = Playout::new(40);
+        for n in 0..50 {
+            insert(&mut playout, n, 0);
+            playout.take(false);
+        }
+        // Muted for four seconds; its own count stands still.
+        for _ in 0..200 {
+            playout.take(false);
+        }
+        let heard = (50..80).filter(|&n| {
+            insert(&mut playout, n, 0);
+            first(playout.take(false)).is_some()
+        });
+        assert!(heard.count() >= 15);
     }
 
     #[test]

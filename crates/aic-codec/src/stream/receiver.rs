@@ -1,7 +1,8 @@
 //! AIC and Opus packets of one stream in, 48 kHz samples out.
 //!
 //! AIC is 12.5 ms late, Opus 6.5: Opus is held back by the difference, so that both say the same at the same time.
-//! Where a packet of the other codec appears, the frame is decoded by both and its end cross-faded.
+//! Where packets of the other codec appear, the frame is decoded by both and its end cross-faded: at once towards Opus,
+//! after ten frames towards AIC, whose decoder needs the past.
 
 use bytes::Bytes;
 
@@ -14,7 +15,7 @@ use crate::resample::{FRAME_48K, Up};
 
 use super::playout::{Coded, Due, Playout, Slot};
 use super::voice::{Frame, Voice};
-use super::{Codec, Played};
+use super::{Codec, Played, WARM};
 
 /// How late a sender's and a receiver's AIC path is beyond the frame: two resamplers of 1.25 ms and the overlap.
 const AIC_DELAY: usize = 60 + 60 + 3 * DECODER_DELAY;
@@ -68,6 +69,10 @@ pub struct Receiver {
     up: Up,
     opus: OpusPath,
     playing: Option<Codec>,
+    /// Frames that AIC has decoded unheard, on the way back from Opus.
+    warm: u8,
+    /// AIC came in place of the last packet of Opus.
+    missed: bool,
     silent: bool,
     /// Copies in the newest AIC packet of frames that are past: a cold decoder begins with them.
     primer: Vec<Coded>,
@@ -103,6 +108,8 @@ impl Receiver {
             up: Up::default(),
             opus,
             playing: None,
+            warm: 0,
+            missed: false,
             silent: false,
             primer: Vec::new(),
             sequence: None,
@@ -181,19 +188,27 @@ impl Receiver {
             None if has_aic => Codec::Aic,
             None => Codec::Opus,
         };
-        let to = match from {
-            Codec::Aic if has_opus => Codec::Opus,
-            Codec::Opus if means_aic => Codec::Aic,
-            codec => codec,
-        };
         if self.playing.is_none() {
             self.begin(from);
         }
-        self.playing = Some(to);
         let played = self.play(from, &slot, stalled, out);
+        let to = match from {
+            Codec::Aic if has_opus => Codec::Opus,
+            // One missing packet of Opus is lost; two beside AIC are its end.
+            Codec::Opus if means_aic && (self.warm + 1 >= WARM || (!has_opus && self.missed)) => Codec::Aic,
+            codec => codec,
+        };
+        self.missed = to == Codec::Opus && means_aic && !has_opus;
+        self.playing = Some(to);
+        if from == Codec::Opus && to == Codec::Opus && (means_aic || self.warm > 0) && !stalled {
+            self.warm_up(&slot, means_aic);
+        }
         if to != from {
             self.stats.switches += 1;
-            self.begin(to);
+            if to == Codec::Opus || self.warm == 0 {
+                self.begin(to);
+            }
+            self.warm = 0;
             let mut other = [0.0; FRAME_48K];
             self.play(to, &slot, stalled, &mut other);
             if from == Codec::Opus {
@@ -204,6 +219,10 @@ impl Receiver {
                 let part = (n + CROSS - FRAME_48K + 1) as f32 / CROSS as f32;
                 out[n] += part * (other[n] - out[n]);
             }
+        }
+        for sample in out.iter_mut() {
+            // Opus decodes hostile packets to any number.
+            *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
         }
         match played {
             Played::Redundant => self.stats.redundant += 1,
@@ -241,6 +260,15 @@ impl Receiver {
         let ahead = sequence.wrapping_sub(last as u16) as i16;
         let extended = last.saturating_add_signed(i64::from(ahead));
         self.sequence = Some((first.min(extended), last.max(extended), count + 1));
+    }
+
+    /// A frame of AIC beside Opus: decoded unheard. Too many of them missing end the attempt.
+    fn warm_up(&mut self, slot: &Slot, arrived: bool) {
+        if self.warm == 0 {
+            self.begin(Codec::Aic);
+        }
+        self.play(Codec::Aic, slot, false, &mut [0.0; FRAME_48K]);
+        self.warm = if arrived { self.warm + 1 } else { self.warm.saturating_sub(2) };
     }
 
     /// The path of `codec` starts cold, with what the packets offer for that.

@@ -1,7 +1,7 @@
 //! 48 kHz samples in, AIC or Opus packets out.
 //!
-//! The change between the two happens at a packet's edge: the frame at which it is decided is sent in both, so that
-//! the receiver can begin with the new codec while the old one still speaks.
+//! The change between the two happens at a packet's edge: the frame at which it is decided, and on the way back to AIC
+//! those after it, are sent in both, so that the receiver can begin with the new codec while the old one still speaks.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use crate::payload::meta::Meta;
 use crate::payload::{TICKS_PER_FRAME, meta};
 use crate::resample::{Down, FRAME_48K};
 
-use super::{Codec, Feedback, FrameSender, State};
+use super::{Codec, Feedback, FrameSender, State, WARM};
 
 /// How often the header extension is sent without need.
 const META_MS: u64 = 1_000;
@@ -70,6 +70,8 @@ pub struct Sender {
     pending_level: u8,
     /// Opus follows on what was sent before.
     running: bool,
+    /// Frames for which Opus still speaks beside AIC.
+    overlap: u8,
     marker: bool,
     level: u8,
     sent_meta: Option<(u64, Meta)>,
@@ -91,6 +93,7 @@ impl Sender {
             pending: Vec::new(),
             pending_level: 127,
             running: false,
+            overlap: 0,
             marker: true,
             level: 127,
             sent_meta: None,
@@ -129,9 +132,14 @@ impl Sender {
         if after == Codec::Opus {
             self.stats.fallback_frames += 1;
         }
-        // At the return Opus speaks once more, so that the decoder of AIC can warm up.
-        if after == Codec::Opus || (before == Codec::Opus && self.running) {
-            let flush = before != after;
+        // After the return Opus speaks on for a while, so that the decoder of AIC can warm up.
+        self.overlap = match (before, after) {
+            (_, Codec::Opus) => 0,
+            (Codec::Opus, Codec::Aic) if self.running => WARM,
+            (_, Codec::Aic) => self.overlap.saturating_sub(1),
+        };
+        if after == Codec::Opus || self.overlap > 0 {
+            let flush = before != after || self.overlap > 0;
             if let Some((payload, frames)) = self.code_opus(pcm, flush)? {
                 let first = index.wrapping_sub(u32::from(frames) - 1);
                 let marker = std::mem::take(&mut self.marker);
@@ -146,7 +154,7 @@ impl Sender {
                 self.pending_level = 127;
             }
         }
-        self.running = after == Codec::Opus;
+        self.running = after == Codec::Opus || self.overlap > 0;
         for packet in &packets {
             let (count, bytes) = match packet.codec {
                 Codec::Aic => (&mut self.stats.aic_packets, &mut self.stats.aic_bytes),

@@ -1,3 +1,5 @@
+//! Synthetic tones, alarms and music; real speech for false alarms.
+
 use std::f32::consts::TAU;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! 16 kHz: loss, redundancy, silence, bundles, the return from a fallback.
+
 use super::*;
 use crate::control::{Decision, Reason};
 
@@ -44,15 +46,8 @@ fn speech_arrives_and_costs_what_the_table_says() {
         assert!(played[4..].iter().all(|&p| p == Played::Coded), "{name}");
         // 80 ms of buffer and the decoder's 10.
         let late = 4 * FRAME + 160;
-        let intelligible =
-            stoi(&clip[..clip.len() - late], &heard[late..heard.len().min(clip.len())], 16_000);
-        let Some(intelligible) = intelligible else {
-            let whole = heard.len() - late;
-            let value = stoi(&clip[..whole], &heard[late..], 16_000).unwrap();
-            println!("{name}: STOI {value}");
-            assert!(value > 0.6, "{name}: {value}");
-            continue;
-        };
+        let whole = heard.len() - late;
+        let intelligible = stoi(&clip[..whole], &heard[late..], 16_000).unwrap();
         println!("{name}: STOI {intelligible}");
         assert!(intelligible > 0.6, "{name}: {intelligible}");
     }
@@ -148,8 +143,8 @@ fn an_unheard_sender_is_scored_and_returns() {
         }
     }
     assert!(sent[60] && sent[100], "the frame of the change is still sent");
-    assert!(!sent[101..249].iter().any(|&sent| sent));
-    assert!(sent[245..265].iter().any(|&sent| sent), "back after two seconds without trouble");
+    assert!(!sent[101..235].iter().any(|&sent| sent));
+    assert!(sent[235..265].iter().any(|&sent| sent), "back after two seconds without trouble");
     assert_eq!(sender.count(Reason::Unavailable), 1);
 }
 
@@ -168,7 +163,7 @@ fn hostile_packets_change_nothing() {
             payload.resize(header.payload_len(), 0x55);
         }
         let first = u32::from_le_bytes([byte(), byte(), 0, byte()]);
-        drop(receiver.insert(first, &payload));
+        let _refused_or_not = receiver.insert(first, &payload);
         if byte() < 64 {
             let mut out = [0.0; FRAME];
             receiver.pull(&mut out);
