@@ -27,3 +27,28 @@ export async function files(signal?: AbortSignal): Promise<Files> {
   });
   return Object.fromEntries(await Promise.all(parts)) as unknown as Files;
 }
+
+interface Connection {
+  saveData?: boolean;
+  type?: string;
+}
+
+let fetched = false;
+
+/**
+ * Has the browser keep the files while there is plenty of bandwidth: once there is little, nine megabytes are too much.
+ * Not for people who pay by the byte.
+ */
+export async function prefetch(): Promise<void> {
+  const { connection } = navigator as { connection?: Connection };
+  if (fetched || !built() || connection?.saveData || connection?.type === "cellular") return;
+  fetched = true;
+  try {
+    for (const name of Object.values(NAMES)) {
+      const response = await fetch(urlOf(name) as string, { priority: "low" });
+      await response.arrayBuffer();
+    }
+  } catch {
+    // What is missing is fetched when it is needed.
+  }
+}

@@ -1,7 +1,7 @@
 // AIC in one meeting: says what this page can take and wants, sends AIC, Opus or both, plays what comes, and tells the
 // page what is going on. One step does it all, and is taken whenever something changes and ten times a second.
-import { RoomEvent, Track, type LocalAudioTrack, type LocalDataTrack, type RemoteParticipant, type Room } from "livekit-client";
-import { built } from "./assets";
+import { ConnectionQuality, RoomEvent, Track, type LocalAudioTrack, type LocalDataTrack, type RemoteParticipant, type Room } from "livekit-client";
+import { built, prefetch } from "./assets";
 import { Chooser, wanted, type Reason, type Situation } from "./choice";
 import { MODEL_ATTRIBUTE, TRACK_NAME, WANT_ATTRIBUTE, write } from "./framing";
 import { Host } from "./host";
@@ -14,6 +14,8 @@ import { LOSS_TOPIC, setSpeaking, Voices } from "./voices";
 const STEP_MS = 100;
 const LOSS_HOLD_MS = 5000;
 const ANNOUNCE_RETRY_MS = 2000;
+/** A link that has been excellent for this long can spare the codec's files. */
+const PREFETCH_MS = 20_000;
 
 /** What the page shows. */
 export interface View {
@@ -70,6 +72,7 @@ export class AicSession {
   private announcedAt = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setInterval> | undefined;
   private queued = false;
+  private weakAt = performance.now();
 
   constructor(private readonly room: Room) {
     this.host = new Host({
@@ -181,6 +184,8 @@ export class AicSession {
 
     this.voices.sync(this.want, now);
     this.announce(now);
+    if (this.room.localParticipant.connectionQuality !== ConnectionQuality.Excellent) this.weakAt = now;
+    else if (now - this.weakAt > PREFETCH_MS) void prefetch();
     this.show(situation);
   }
 

@@ -38,8 +38,9 @@ export function useAicSession(room: Room, api: Api, member: boolean, place: stri
   useEffect(() => {
     if (!member) return;
     getConfig(api)
-      .then(({ enabled, mode, min_quality_score, max_latency_ms }) =>
-        session.configure(enabled, { ...DEFAULTS, mode, minQuality: min_quality_score, maxLatencyMs: max_latency_ms }),
+      .then(({ enabled, enable_fallback, mode, min_quality_score, max_latency_ms }) =>
+        // Without fallback no quality is too poor; a device that is too slow still has to give up.
+        session.configure(enabled, { ...DEFAULTS, mode, minQuality: enable_fallback ? min_quality_score : 0, maxLatencyMs: max_latency_ms }),
       )
       // Without the service that keeps them, the defaults are as good.
       .catch(() => {});
