@@ -2,7 +2,7 @@
 // that AIC is unavailable.
 import type { Files } from "./messages";
 
-const urls = import.meta.glob<string>("./files/*", { query: "?url", import: "default", eager: true });
+const urls = import.meta.glob<string>("./files/*.{wasm,json,onnx,f16}", { query: "?url", import: "default", eager: true });
 
 const NAMES: Record<keyof Files, string> = {
   wasm: "aic.wasm",
