@@ -128,7 +128,7 @@ mod tests {
             score: 230,
             encode_time: 12,
         };
-        assert_eq!(meta.to_element(3), [0x32, 0b01_11_0011, 230, 12]);
+        assert_eq!(meta.to_element(3), [0x32, 0b0111_0011, 230, 12]);
         assert_eq!(Meta::from_bytes(&[0x40]), None);
     }
 }

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(ours.agree(&theirs).unwrap(), theirs);
         assert_eq!(ours.agree(&theirs), theirs.agree(&ours));
         assert!(matches!(ours.agree(&Fmtp::of("aic16m-2")), Err(Mismatch::Model { .. })));
-        assert!(matches!(ours.agree(&Fmtp { version: 2, ..theirs.clone() }), Err(Mismatch::Version { .. })));
+        assert!(matches!(ours.agree(&Fmtp { version: 2, ..theirs }), Err(Mismatch::Version { .. })));
         let odd = Fmtp::parse("ver=1;rates=9000;model=aic16m-1").unwrap();
         assert_eq!(ours.agree(&odd), Err(Mismatch::Rates));
     }

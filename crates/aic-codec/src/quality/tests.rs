@@ -10,10 +10,8 @@ fn signal(rate: u32, count: usize) -> Vec<f32> {
         .map(|n| {
             let t = n as f64 / f64::from(rate);
             let wander = (TAU * 3.0 * t).sin();
-            let sum: f64 = (1..20)
-                .map(|k| f64::from(k))
-                .map(|k| (TAU * 150.0 * k * t + 0.3 * k * wander).sin() / k)
-                .sum();
+            let sum: f64 =
+                (1..20).map(f64::from).map(|k| (TAU * 150.0 * k * t + 0.3 * k * wander).sin() / k).sum();
             (0.1 * sum * (0.55 + 0.45 * (TAU * 4.0 * t).sin())) as f32
         })
         .collect()

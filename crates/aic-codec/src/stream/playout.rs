@@ -102,8 +102,10 @@ impl Playout {
         if !self.admit(first, i64::from(header.frames)) {
             return Vec::new();
         }
-        if let Some(silence) = payload.silence() {
-            self.slot(first).map(|slot| slot.silence = Some(silence));
+        if let Some(silence) = payload.silence()
+            && let Some(slot) = self.slot(first)
+        {
+            slot.silence = Some(silence);
         }
         for frame in 0..usize::from(header.frames) {
             if let Some(codes) = payload.frame(frame) {
@@ -233,7 +235,7 @@ impl Playout {
             && self.settled >= SETTLE
             && self.early.len() >= WINDOW / 2
             && self.early.iter().all(|&early| early >= EARLY + i64::from(self.fill))
-            && self.slots.get(&next).is_none()
+            && !self.slots.contains_key(&next)
         {
             1
         } else {
