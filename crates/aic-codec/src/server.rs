@@ -263,7 +263,14 @@ async fn keep_house(service: Service, every: Duration, retention: time::Duration
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         pause = every;
         match store::upkeep::run(&service.db, service.clock.now(), retention).await {
-            Ok(done) => tracing::info!(?done, "housekeeping done"),
+            Ok(done) => tracing::info!(
+                done.partitions_made,
+                done.partitions_dropped,
+                done.sessions_lost,
+                done.sessions_forgotten,
+                done.alerts_closed,
+                "housekeeping done"
+            ),
             Err(error) => tracing::warn!(%error, "housekeeping will be tried again"),
         }
     }

@@ -20,9 +20,10 @@ use prost::Message as _;
 use super::engine::preference::Preference;
 use super::engine::usage::{NATIVE_FRAME_BYTES, Usage, is_fault};
 use super::telemetry;
-use super::terms::{Input, Output, PcmRate};
+use super::terms::{Input, MAX_PAYLOAD, Output, PcmRate};
 use crate::control::Reason;
 use crate::opus::OpusError;
+use crate::payload::{Payload, truncate};
 use crate::{CodecError, Model};
 use aic_sink::{AicMade, AicSink};
 use sink::{Made, OpusSink, PcmSink};
@@ -100,6 +101,8 @@ enum Sink {
     Pcm(PcmSink, PcmRate),
     Opus(Box<OpusSink>, u32),
     Aic(Box<AicSink>),
+    /// AIC to AIC: cut to a lower rate, never decoded, because coding twice compounds the losses.
+    Relay,
 }
 
 /// The conversion.
@@ -130,6 +133,7 @@ impl Converter {
             Output::Opus { bitrate_bps, frames } => {
                 (PcmRate::Full, Sink::Opus(Box::new(OpusSink::new(bitrate_bps, frames)?), bitrate_bps))
             }
+            Output::Aic { .. } if plan.input == Input::Aic => (PcmRate::Full, Sink::Relay),
             Output::Aic { .. } => (PcmRate::Full, Sink::Aic(Box::new(AicSink::new(model, plan)?))),
         };
         Ok(Self {
@@ -147,6 +151,7 @@ impl Converter {
     /// Of the algorithm and resampling, without packet length.
     pub(crate) fn delay_ms(&self) -> u32 {
         let sink = match &self.sink {
+            Sink::Relay => return 0,
             Sink::Pcm(..) => 0,
             Sink::Opus(..) => crate::opus::DELAY as u32,
             Sink::Aic(sink) => sink.delay_ticks(),
@@ -166,6 +171,9 @@ impl Converter {
     ) -> Result<Vec<pb::Packet>, Refusal> {
         let sequence = u16::try_from(packet.sequence).map_err(|_| Refusal::Sequence)?;
         let carried = self.carried(packet.codec)?;
+        if let Sink::Relay = self.sink {
+            return self.relay(carried, packet, sequence, queue);
+        }
         let started = SystemClock.monotonic();
         let heard = self.source.packet(carried, &packet.payload, sequence, packet.rtp_timestamp)?;
         let decoded = SystemClock.monotonic();
@@ -188,6 +196,7 @@ impl Converter {
             Sink::Pcm(sink, _) => sink.flush().map(Out::Plain).into_iter().collect(),
             Sink::Opus(sink, _) => sink.flush().ok().flatten().map(Out::Plain).into_iter().collect(),
             Sink::Aic(sink) => sink.flush().unwrap_or_default().into_iter().map(Out::Aic).collect(),
+            Sink::Relay => Vec::new(),
         };
         self.number(made, Took::default())
     }
@@ -202,7 +211,7 @@ impl Converter {
     pub(crate) fn control(&mut self, plan: &Plan, loss: Option<f64>, fallback: Option<bool>, reset: bool) {
         self.plan = plan.clone();
         match &mut self.sink {
-            Sink::Pcm(..) => {}
+            Sink::Pcm(..) | Sink::Relay => {}
             Sink::Opus(sink, bitrate_bps) => {
                 if let Some(loss) = loss
                     && let Err(error) = sink.set_loss(*bitrate_bps, loss)
@@ -249,9 +258,53 @@ impl Converter {
                     let made = sink.push(frame, queue).map_err(failed)?;
                     out.extend(made.into_iter().map(Out::Aic));
                 }
+                Sink::Relay => {}
             }
         }
         Ok(out)
+    }
+
+    /// Passes a packet on at a rate that is allowed. Its number and time are the sender's, so that what was lost before
+    /// it can still be told.
+    fn relay(
+        &mut self,
+        carried: Carried,
+        packet: &pb::Packet,
+        sequence: u16,
+        queue: Duration,
+    ) -> Result<Vec<pb::Packet>, Refusal> {
+        if packet.payload.len() > MAX_PAYLOAD {
+            return Err(Refusal::TooLong);
+        }
+        let (payload, stages, header) = if carried == Carried::Aic {
+            let parsed =
+                Payload::parse(&packet.payload).map_err(|error| Refusal::Malformed(error.to_string()))?;
+            let payload = truncate(&packet.payload, aic_sink::ceiling(&self.plan))
+                .ok_or_else(|| Refusal::Malformed("cannot be cut".to_owned()))?;
+            let rate = parsed.header().rate.min(aic_sink::ceiling(&self.plan));
+            (payload, rate.stages(), Some(parsed.header()))
+        } else {
+            (packet.payload.clone(), 0, None)
+        };
+        let frames = header.map_or(1, |header| if header.silence { 0 } else { u32::from(header.frames) });
+        let input_bytes = packet.payload.len() as u64;
+        self.usage.frames += u64::from(frames);
+        self.usage.input_bytes += input_bytes;
+        if carried == Carried::Opus {
+            self.usage.fallback_frames += u64::from(frames);
+        }
+        self.usage.native_bytes += u64::from(frames) * NATIVE_FRAME_BYTES;
+        self.next_sequence = sequence;
+        let made = AicMade {
+            made: Made { payload, timestamp: packet.rtp_timestamp, frames },
+            stages,
+            reason: None,
+            quality: None,
+            dtx: header.is_some_and(|header| header.silence),
+            redundancy: header.map_or(0, |header| header.depth),
+            farewell: false,
+        };
+        Ok(self.number(vec![Out::Aic(made)], Took { queue, ..Took::default() }))
     }
 
     fn count_input(&mut self, carried: Carried, bytes: u64, frames: u64, concealed: u64, took: Took) {
@@ -335,6 +388,9 @@ impl Converter {
         }
         // With fallback forbidden, AIC is sent with a reason that would have ended it.
         let fell_back = aic.reason.filter(|_| aic.stages == 0);
+        if aic.farewell {
+            return (aic.made, pb::Codec::Opus);
+        }
         if let Some(reason) = fell_back {
             usage.fallback_frames += frames;
             if is_fault(reason) {
@@ -354,6 +410,7 @@ impl Converter {
             Sink::Pcm(sink, _) => SinkState::Pcm(sink.state()),
             Sink::Opus(sink, _) => SinkState::Opus(sink.state()),
             Sink::Aic(sink) => SinkState::Aic(sink.state()),
+            Sink::Relay => SinkState::Aic(Vec::new()),
         };
         ConverterState {
             source: Some(self.source.state()),
@@ -382,6 +439,7 @@ impl Converter {
             (Sink::Pcm(sink, rate), SinkState::Pcm(state)) => sink.restore(state, *rate)?,
             (Sink::Opus(sink, _), SinkState::Opus(state)) => sink.restore(state)?,
             (Sink::Aic(sink), SinkState::Aic(state)) => sink.restore(model, plan, &state)?,
+            (Sink::Relay, SinkState::Aic(_)) => {}
             _ => return Err(ConvertError::State),
         }
         Ok(this)

@@ -122,10 +122,6 @@ impl Session {
         self.opening.preference.mode
     }
 
-    pub(crate) fn budget(&self) -> Duration {
-        terms::budget(&self.opening.preference)
-    }
-
     pub(crate) fn last_taken(&self) -> Option<u32> {
         self.last_taken
     }

@@ -1,7 +1,5 @@
 //! What a caller asks for, checked: formats, targets, names. Everything after this may believe its values.
 
-use std::time::Duration;
-
 use aura_proto::aic::v1 as pb;
 use aura_service::{Result, ServiceError};
 use uuid::Uuid;
@@ -12,8 +10,6 @@ use crate::control::Mode;
 
 /// The longest payload of a packet.
 pub(crate) const MAX_PAYLOAD: usize = 1_500;
-/// 60 ms of PCM at 48 kHz.
-pub(crate) const MAX_PCM_PAYLOAD: usize = 5_760;
 
 /// Samples per second of PCM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,11 +274,6 @@ pub(crate) fn text(field: &str, text: &str, max: usize) -> Result<String> {
         return Err(ServiceError::invalid(field, "must not contain NUL"));
     }
     Ok(text.to_owned())
-}
-
-/// The time a packet may spend in the codec.
-pub(crate) fn budget(preference: &Preference) -> Duration {
-    Duration::from_secs_f64(preference.max_latency_ms.clamp(1.0, 1_000.0) / 1e3)
 }
 
 #[cfg(test)]

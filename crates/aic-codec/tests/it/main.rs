@@ -1,3 +1,16 @@
-//! The codec service as its callers see it: real sockets, PostgreSQL and Redis.
+//! The codec service as its callers see it: real sockets, a real PostgreSQL, the bundled model.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod access;
+mod catalogue;
+mod client;
+mod codecs;
+mod console;
+mod faults;
+mod hostile;
+mod moving;
+mod server;
+mod sound;
+mod streams;
+mod tenants;

@@ -3,6 +3,8 @@
 //! There is no playout clock: frames come out as soon as the packet that completes them is in, and what was lost is
 //! made up when the next packet shows that it was. A stream of AIC may switch to Opus and back at any packet; the
 //! seam is cross-faded with the continuation of what was heard before.
+//!
+//! Long because the codecs share one order, one resampler and one seam: apart they would pass all of it around.
 
 use bytes::Bytes;
 
@@ -49,8 +51,8 @@ pub(super) struct Source {
     down: Down,
     expected: Option<Expected>,
     playing: Option<Carried>,
-    /// How the codec that was left would have gone on: the next frame is faded into.
-    seam: Option<Vec<f32>>,
+    /// The other codec's decoder is warm: its sender has said the last moment in it too.
+    standby: Option<Carried>,
     noise: u32,
 }
 
@@ -60,6 +62,8 @@ struct OpusIn {
     /// Decoded, not yet a whole frame.
     pending: Vec<f32>,
     recent: Vec<Bytes>,
+    /// The last samples, held back: in a stream of AIC its fallback is as late as AIC is, so that a switch is no jump.
+    held: Vec<f32>,
 }
 
 /// As it moves.
@@ -83,8 +87,10 @@ pub(super) struct SourceState {
     playing: u32,
     #[prost(uint32, tag = "9")]
     noise: u32,
-    #[prost(float, repeated, tag = "10")]
-    seam: Vec<f32>,
+    #[prost(uint32, tag = "10")]
+    standby: u32,
+    #[prost(float, repeated, tag = "11")]
+    held: Vec<f32>,
 }
 
 impl Source {
@@ -99,7 +105,7 @@ impl Source {
             down: Down::default(),
             expected: None,
             playing: None,
-            seam: None,
+            standby: None,
             noise: 1,
         }
     }
@@ -139,6 +145,7 @@ impl Source {
         self.expected =
             Some(Expected { sequence: sequence.wrapping_add(1), timestamp: timestamp.wrapping_add(ticks) });
         self.playing = Some(carried);
+        self.standby = None;
         Ok(frames)
     }
 
@@ -150,24 +157,29 @@ impl Source {
         sequence: u16,
         timestamp: u32,
     ) -> Result<Vec<Heard>, Refusal> {
-        let seam = self.tail_of_other(carried)?;
-        let expected = self.expected;
-        self.playing = None;
-        match carried {
+        let playing = self.playing.take();
+        let heard = match carried {
             Carried::Aic => {
                 self.aic = None;
-                self.aic_packet(payload, Gap::None, timestamp)?;
+                self.aic_packet(payload, Gap::None, timestamp)
             }
             Carried::Opus => {
                 self.opus = None;
-                self.opus_packet(payload, Gap::None, timestamp)?;
+                self.opus_packet(payload, Gap::None, timestamp)
             }
-            Carried::Pcm(_) => return Err(Refusal::Codec),
-        }
-        self.seam = seam;
-        self.playing = Some(carried);
-        self.expected = expected.map(|expected| Expected { sequence: sequence.wrapping_add(1), ..expected });
+            Carried::Pcm(_) => Err(Refusal::Codec),
+        };
+        self.playing = playing;
+        heard?;
+        self.standby = Some(carried);
+        self.expected =
+            self.expected.map(|expected| Expected { sequence: sequence.wrapping_add(1), ..expected });
         Ok(Vec::new())
+    }
+
+    /// Whether the decoder of `carried` remembers something that is not what comes next.
+    fn is_cold(&self, carried: Carried) -> bool {
+        self.playing.is_some_and(|playing| playing != carried) && self.standby != Some(carried)
     }
 
     /// Forgets the past: the next packet starts anew.
@@ -182,7 +194,7 @@ impl Source {
         let payload = Payload::parse(bytes).map_err(|error| Refusal::Malformed(error.to_string()))?;
         let header = payload.header();
         let mut tail = self.tail_of_other(Carried::Aic)?;
-        if self.playing == Some(Carried::Opus) || self.aic.is_none() {
+        if self.is_cold(Carried::Aic) || self.aic.is_none() {
             // What the decoder remembers is old: it hears the copies of the frames just before, if there are any.
             let mut decoder = self.model.decoder();
             for back in (0..header.redundant_frames()).rev() {
@@ -263,12 +275,12 @@ impl Source {
             return Err(Refusal::TooLong);
         }
         let mut tail = self.tail_of_other(Carried::Opus)?;
-        if self.playing == Some(Carried::Aic) {
+        if self.is_cold(Carried::Opus) {
             self.opus = None;
         }
         let mut input = match self.opus.take() {
             Some(input) => input,
-            None => OpusIn::new().map_err(Refusal::opus)?,
+            None => OpusIn::new(self.held_back()).map_err(Refusal::opus)?,
         };
         let outcome = self.opus_into(&mut input, bytes, gap, timestamp, &mut tail);
         self.opus = Some(input);
@@ -328,7 +340,7 @@ impl Source {
     ) {
         let whole = input.pending.len() / FRAME_48K;
         for frame in input.pending.as_chunks::<FRAME_48K>().0 {
-            let pcm = self.from_full(frame);
+            let pcm = self.from_full(&hold_back(&mut input.held, *frame));
             let pcm = match tail.take() {
                 Some(tail) => crossfade(&tail, pcm),
                 None => pcm,
@@ -380,17 +392,22 @@ impl Source {
         }
     }
 
+    /// Samples by which AIC is later than Opus on this path: the codecs' own delays and one resampling.
+    fn held_back(&self) -> usize {
+        let aic = 60 + 480 + if self.want == PcmRate::Full { 60 } else { 0 };
+        let opus = opus::DELAY + if self.want == PcmRate::Wide { 60 } else { 0 };
+        if self.input == Input::Aic { aic - opus } else { 0 }
+    }
+
     /// The continuation of what another codec played until now, for the seam; `None` when there is no seam.
     fn tail_of_other(&mut self, next: Carried) -> Result<Option<Vec<f32>>, Refusal> {
-        if let Some(seam) = self.seam.take() {
-            return Ok(Some(seam));
-        }
         match (self.playing, next) {
             (Some(Carried::Aic), Carried::Opus) => self.decode(Arrived::Lost).map(Some),
             (Some(Carried::Opus), Carried::Aic) => {
                 let Some(input) = &mut self.opus else { return Ok(None) };
                 let mut frame = [0.0; FRAME_48K];
                 input.decoder.conceal(&mut frame).map_err(Refusal::opus)?;
+                let frame = hold_back(&mut input.held, frame);
                 Ok(Some(self.from_full(&frame)))
             }
             _ => Ok(None),
@@ -405,17 +422,12 @@ impl Source {
             aic: self.aic.as_ref().map(Decoder::state),
             opus_recent: opus.map(|input| input.recent.clone()).unwrap_or_default(),
             opus_pending: opus.map(|input| input.pending.clone()).unwrap_or_default(),
+            held: opus.map(|input| input.held.clone()).unwrap_or_default(),
             up: self.up.last().to_vec(),
             down: self.down.last().to_vec(),
-            playing: match self.playing {
-                None => 0,
-                Some(Carried::Aic) => 1,
-                Some(Carried::Opus) => 2,
-                Some(Carried::Pcm(PcmRate::Wide)) => 3,
-                Some(Carried::Pcm(PcmRate::Full)) => 4,
-            },
+            playing: to_number(self.playing),
             noise: self.noise,
-            seam: self.seam.clone().unwrap_or_default(),
+            standby: to_number(self.standby),
         }
     }
 
@@ -436,7 +448,11 @@ impl Source {
             if state.opus_recent.len() > REMEMBERED || state.opus_pending.len() >= FRAME_48K {
                 return Err(ConvertError::State);
             }
-            let mut input = OpusIn::new()?;
+            if state.held.len() != self.held_back() {
+                return Err(ConvertError::State);
+            }
+            let mut input = OpusIn::new(0)?;
+            input.held = super::finite(state.held)?;
             input.decoder.prime(state.opus_recent.iter().map(|packet| &packet[..]));
             input.recent = state.opus_recent;
             input.pending = super::finite(state.opus_pending)?;
@@ -444,31 +460,21 @@ impl Source {
         }
         self.up = Up::resume(super::finite(state.up)?.first_chunk().ok_or(ConvertError::State)?);
         self.down = Down::resume(super::finite(state.down)?.first_chunk().ok_or(ConvertError::State)?);
-        self.playing = match state.playing {
-            0 => None,
-            1 => Some(Carried::Aic),
-            2 => Some(Carried::Opus),
-            3 => Some(Carried::Pcm(PcmRate::Wide)),
-            4 => Some(Carried::Pcm(PcmRate::Full)),
-            _ => return Err(ConvertError::State),
-        };
+        self.playing = from_number(state.playing)?;
+        self.standby = from_number(state.standby)?;
         self.noise = state.noise;
-        self.seam = match state.seam.len() {
-            0 => None,
-            length if length == self.want.frame() => Some(super::finite(state.seam)?),
-            _ => return Err(ConvertError::State),
-        };
         Ok(())
     }
 }
 
 impl OpusIn {
-    fn new() -> Result<Self, opus::OpusError> {
+    fn new(held: usize) -> Result<Self, opus::OpusError> {
         Ok(Self {
             decoder: opus::Decoder::new()?,
             out: Box::new([0.0; MAX_SAMPLES]),
             pending: Vec::new(),
             recent: Vec::new(),
+            held: vec![0.0; held],
         })
     }
 
@@ -479,6 +485,37 @@ impl OpusIn {
         // A copy: the packet may be a slice of a whole network read.
         self.recent.push(Bytes::copy_from_slice(packet));
     }
+}
+
+/// A delay line: what was held comes first, and as much is held again.
+fn hold_back(held: &mut Vec<f32>, frame: [f32; FRAME_48K]) -> [f32; FRAME_48K] {
+    held.extend_from_slice(&frame);
+    let mut out = [0.0; FRAME_48K];
+    out.copy_from_slice(&held[..FRAME_48K]);
+    held.drain(..FRAME_48K);
+    out
+}
+
+/// As in the state that moves.
+fn to_number(carried: Option<Carried>) -> u32 {
+    match carried {
+        None => 0,
+        Some(Carried::Aic) => 1,
+        Some(Carried::Opus) => 2,
+        Some(Carried::Pcm(PcmRate::Wide)) => 3,
+        Some(Carried::Pcm(PcmRate::Full)) => 4,
+    }
+}
+
+fn from_number(number: u32) -> Result<Option<Carried>, ConvertError> {
+    Ok(match number {
+        0 => None,
+        1 => Some(Carried::Aic),
+        2 => Some(Carried::Opus),
+        3 => Some(Carried::Pcm(PcmRate::Wide)),
+        4 => Some(Carried::Pcm(PcmRate::Full)),
+        _ => return Err(ConvertError::State),
+    })
 }
 
 /// From `old` to `new` over one frame.

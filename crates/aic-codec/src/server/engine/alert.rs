@@ -218,7 +218,7 @@ mod tests {
 
     fn start() -> Instant {
         use aura_types::Clock as _;
-        aura_types::ManualClock::new(time::OffsetDateTime::UNIX_EPOCH).monotonic()
+        aura_types::ManualClock::new(time::OffsetDateTime::UNIX_EPOCH).shared().monotonic()
     }
 
     #[test]
