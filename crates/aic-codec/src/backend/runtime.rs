@@ -5,11 +5,12 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use ort::environment::Environment;
 use ort::ep::{CUDA, ExecutionProvider};
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{Outlet, TensorElementType, ValueType};
@@ -100,11 +101,22 @@ fn environment(settings: &OnnxSettings) -> Result<Environment, CodecError> {
                 return Err(unavailable(format!("{} is not a file", path.display())));
             }
             let builder = ort::init_from(path).map_err(|error| unavailable(error.to_string()))?;
-            let built = builder.with_name("aic").with_telemetry(false).build();
+            let built = builder.with_name("aic").with_telemetry(false).with_logger(Arc::new(log)).build();
             let environment = built.map_err(|error| unavailable(error.to_string()))?;
+            environment.set_log_level(LogLevel::Warning);
             *loaded = Some((path.clone(), environment.clone()));
             Ok(environment)
         }
+    }
+}
+
+/// The runtime's own words. What it refuses comes back as an error and is logged where that is handled.
+fn log(level: LogLevel, category: &str, _session: &str, _location: &str, message: &str) {
+    match level {
+        LogLevel::Fatal | LogLevel::Error | LogLevel::Warning => {
+            tracing::debug!(category, message, "ONNX Runtime")
+        }
+        LogLevel::Info | LogLevel::Verbose => tracing::trace!(category, message, "ONNX Runtime"),
     }
 }
 
