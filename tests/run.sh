@@ -43,6 +43,8 @@ counted() {
 
 step 'web: build' make --no-print-directory web
 counted 'web: unit tests' 's/^ +Tests +(([0-9]+) failed \| )?([0-9]+) passed.*/\3 \2/p' npm --prefix crates/dashboard/web test
+# No data needed: it learns from sound of its own, resumes, exports, and streams what it exported.
+step 'codec: training in small' env -C crates/aic-codec/training "${AIC_VENV:?}/bin/python" -m aic smoke
 step 'format' cargo fmt --all --check
 # One build for the tests and for the services they start: the same features, so nothing is compiled twice.
 step 'build' cargo build --workspace --all-targets

@@ -7,4 +7,5 @@ pub mod clips;
 pub mod coders;
 pub mod judge;
 pub mod latency;
+pub mod service;
 pub mod wire;

@@ -14,8 +14,9 @@ use anyhow::Context;
 use auralink_tests::codec_bench::clips::{self, Clip};
 use auralink_tests::codec_bench::coders::{self, Coded, OpusSetting};
 use auralink_tests::codec_bench::judge::{self, Mean, Scores};
-use auralink_tests::codec_bench::{latency, wire};
+use auralink_tests::codec_bench::{latency, service, wire};
 use auralink_tests::speech::write_wav;
+use auralink_tests::{SfuOptions, Stack};
 use serde_json::json;
 
 const RATES: [(Rate, &str); 3] = [(Rate::Low, "aic-1.5"), (Rate::Mid, "aic-3"), (Rate::High, "aic-6")];
@@ -54,6 +55,7 @@ fn main() -> anyhow::Result<()> {
     };
     let count = number("BENCH_CLIPS", 24);
     bench.times()?;
+    bench.service_times()?;
     bench.bytes();
     bench.conformance()?;
     let clean = bench.quality("clean", count)?;
@@ -209,6 +211,38 @@ impl Bench {
                 }
                 self.figure(format!("library_{}_{streams}_streams_per_core", model.backend_name()), 20.0 / parts.whole.mean);
             }
+        }
+        println!();
+        Ok(())
+    }
+
+    /// The same through gRPC, in real time.
+    fn service_times(&mut self) -> anyhow::Result<()> {
+        let seconds = number("BENCH_SECONDS", 20);
+        let clip = clips::stratum(&self.speech, "clean", 1)?.pop().context("a clip")?;
+        println!("## Round trip of a 20 ms packet through gRPC, streams in real time, {seconds} s, ms\n");
+        println!("| streams | answered | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- |");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let stack = runtime.block_on(Stack::start_with_codec(SfuOptions::default()))?;
+        for streams in [1, 8, 32] {
+            let token = stack.service_token("dashboard");
+            let run = service::load(&stack.codec_url, &token, &clip.samples, streams, seconds);
+            let load = runtime.block_on(run)?;
+            let s = load.times;
+            let share = load.answered as f64 / load.sent as f64;
+            println!(
+                "| {streams} | {:.0} % | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
+                share * 100.0,
+                s.mean,
+                s.p50,
+                s.p95,
+                s.p99,
+                s.max
+            );
+            for (name, value) in [("mean", s.mean), ("p95", s.p95), ("p99", s.p99)] {
+                self.figure(format!("service_{streams}_{name}_ms"), value);
+            }
+            self.figure(format!("service_{streams}_answered"), share);
         }
         println!();
         Ok(())
