@@ -1,5 +1,6 @@
 //! The codec from outside: streams, saved states, hostile bytes, two processes, two backends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up fails")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[cfg(all(feature = "onnx", feature = "bundled"))]
 mod backends;
