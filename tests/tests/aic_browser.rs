@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aic_codec::quality::stoi;
 use auralink_tests::{
-    Browser, Mode, Outcome, Stack, WebApp, WindowOptions, entries, fixture, id, number, speech,
+    Browser, Mode, Outcome, Stack, WebApp, WindowOptions, entries, fixture, id, number, speech, wait,
 };
 use serde_json::Value;
 
