@@ -286,7 +286,7 @@ impl Converter {
         } else {
             (packet.payload.clone(), 0, None)
         };
-        let frames = header.map_or(1, |header| if header.silence { 0 } else { u32::from(header.frames) });
+        let frames = header.map_or(1, |header| if header.silence { 1 } else { u32::from(header.frames) });
         let input_bytes = packet.payload.len() as u64;
         self.usage.frames += u64::from(frames);
         self.usage.input_bytes += input_bytes;
