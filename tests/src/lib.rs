@@ -4,6 +4,7 @@
 //! database, and wait for conditions instead of times.
 #![allow(clippy::print_stderr, reason = "a failing test shows what the processes said")]
 
+pub mod aic;
 pub mod bridge;
 pub mod browser;
 pub mod codec_bench;
