@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aic_codec::payload::meta;
+use aic_codec::payload::sdp::Fmtp;
 use aura_media::{Codec, MediaKind};
 use livekit_protocol as proto;
 use rtc::ice::mdns::MulticastDnsMode;
@@ -33,7 +34,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 
 use super::codecs::register_with_aic;
 use super::keyframe::{KeyframeRequests, is_request, reported_loss};
-use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates};
+use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates, with_format_parameters};
 use crate::options::IceTransport;
 use crate::task::Tasks;
 use crate::track::{LocalTrack, rtc_codec};
@@ -135,8 +136,8 @@ pub(crate) struct Peer {
     noted: HashSet<String>,
     /// Senders whose track was taken away; the next track of that kind takes the section over.
     free_senders: Vec<RtpCodecKind>,
-    /// AIC is offered beside Opus.
-    speaks_aic: bool,
+    /// The AIC model that is offered beside Opus.
+    speaks_aic: Option<String>,
     /// Last description of each side, for `sync_state`.
     pub(crate) local: Option<String>,
     pub(crate) remote: Option<String>,
@@ -206,7 +207,7 @@ impl Peer {
             described: false,
             noted: HashSet::new(),
             free_senders: Vec::new(),
-            speaks_aic: config.aic_model.is_some(),
+            speaks_aic: config.aic_model.clone(),
             local: None,
             remote: None,
         })
@@ -231,6 +232,7 @@ impl Peer {
         tracing::trace!(%sdp, "their answer");
         self.remote = Some(sdp.clone());
         self.note_candidates(&sdp);
+        let sdp = self.with_our_model(sdp);
         self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         self.flush_candidates().await;
         Ok(())
@@ -241,6 +243,7 @@ impl Peer {
         tracing::trace!(%sdp, "their offer");
         self.remote = Some(sdp.clone());
         self.note_candidates(&sdp);
+        let sdp = self.with_our_model(sdp);
         self.connection.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
         let answer = self.connection.create_answer(None).await?;
         let sdp = answer.sdp.clone();
@@ -249,6 +252,17 @@ impl Peer {
         self.local = Some(sdp.clone());
         self.flush_candidates().await;
         Ok(sdp)
+    }
+
+    /// Their description with our AIC model in it: the media stack refuses a section whose parameters differ, and models
+    /// are compared elsewhere.
+    fn with_our_model(&self, sdp: String) -> String {
+        match &self.speaks_aic {
+            Some(model) => {
+                with_format_parameters(&sdp, Codec::Aic.short_name(), &Fmtp::of(model).to_string())
+            }
+            None => sdp,
+        }
     }
 
     /// Adds a candidate of the other side; a bad one is logged and ignored.
@@ -340,7 +354,7 @@ impl Peer {
         };
         // The codecs of all entries are offered; one stream comes of them, as none has a restriction id.
         let mut encodings = vec![encoding(track.codec())];
-        if self.speaks_aic && track.codec() == Codec::Opus {
+        if self.speaks_aic.is_some() && track.codec() == Codec::Opus {
             encodings.insert(0, encoding(Codec::Aic));
         }
         let media = MediaStreamTrack::new(
