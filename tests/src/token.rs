@@ -32,5 +32,6 @@ pub fn join(key: &str, secret: &str, identity: &str, room: &str) -> String {
 pub fn service(secret: &str, service: &str) -> String {
     let exp = SystemClock.now().unix_timestamp() + 120;
     let claims = json!({ "service": service, "iss": "auralink", "exp": exp });
-    encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).expect("claims are JSON")
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+        .expect("claims are JSON")
 }

@@ -45,14 +45,8 @@ fn main() -> anyhow::Result<()> {
     let speech = clips::folder()?;
     let model = Model::bundled_on(Backend::Native)?;
     println!("model {} on the {} backend\n", model.id(), model.backend_name());
-    let mut bench = Bench {
-        model,
-        speech,
-        work,
-        figures: BTreeMap::new(),
-        kbps: BTreeMap::new(),
-        own: BTreeMap::new(),
-    };
+    let mut bench =
+        Bench { model, speech, work, figures: BTreeMap::new(), kbps: BTreeMap::new(), own: BTreeMap::new() };
     let count = number("BENCH_CLIPS", 24);
     bench.times()?;
     bench.service_times()?;
@@ -88,7 +82,8 @@ impl Bench {
         write_wav(&place.join(format!("{}.wav", clip.name)), &coded.samples)?;
         let key = format!("{}/{condition}", folder.file_name().unwrap_or_default().to_string_lossy());
         self.kbps.entry(key.clone()).or_default().push(coded.kbps());
-        let own = quality::score(&clip.samples, &coded.samples).map_or(f64::NAN, |score| f64::from(score.total()));
+        let own =
+            quality::score(&clip.samples, &coded.samples).map_or(f64::NAN, |score| f64::from(score.total()));
         self.own.entry(key).or_default().push(own);
         Ok(())
     }
@@ -112,7 +107,8 @@ impl Bench {
                 self.keep(&folder, &format!("opus-1.3-{:02}", bps / 1_000), clip, &coded)?;
             }
             for bps in NOLACE {
-                let setting = OpusSetting { bps, decoder_complexity: NOLACE_COMPLEXITY, fec: None, red: false };
+                let setting =
+                    OpusSetting { bps, decoder_complexity: NOLACE_COMPLEXITY, fec: None, red: false };
                 let coded = coders::opus(&clip.samples, setting, &[])?;
                 self.keep(&folder, &format!("opus-1.6-nolace-{:02}", bps / 1_000), clip, &coded)?;
             }
@@ -162,9 +158,12 @@ impl Bench {
 
     /// For each judge the bitrate at which Opus 1.3 scores what AIC scores at 6 kbit/s, between measured rates.
     fn equivalence(&mut self, scores: &Scores) {
-        println!("## The Opus 1.3 bitrate that scores the same as AIC at 6 kbit/s\n\n| judge | kbit/s |\n| --- | --- |");
+        println!(
+            "## The Opus 1.3 bitrate that scores the same as AIC at 6 kbit/s\n\n| judge | kbit/s |\n| --- | --- |"
+        );
         for column in ["pesq", "stoi", "visqol", "p808", "ovrl"] {
-            let of = |condition: &str| scores.get(condition).and_then(|row| row.get(column)).map(|mean| mean.mean);
+            let of =
+                |condition: &str| scores.get(condition).and_then(|row| row.get(column)).map(|mean| mean.mean);
             let ladder: Vec<(f64, f64)> = LADDER
                 .iter()
                 .filter_map(|bps| {
@@ -190,7 +189,9 @@ impl Bench {
         let frames = number("BENCH_FRAMES", 50_000);
         let clip = clips::stratum(&self.speech, "clean", 1)?.pop().context("a clip")?;
         println!("## Time for a 20 ms frame on one core, {frames} frames, ms\n");
-        println!("| backend | streams | part | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- | --- |");
+        println!(
+            "| backend | streams | part | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+        );
         let mut models = vec![self.model.clone()];
         if let Ok(onnx) = Model::bundled_on(Backend::Onnx) {
             models.push(onnx);
@@ -198,7 +199,12 @@ impl Bench {
         for model in models {
             for streams in [1, 8, 32] {
                 let parts = latency::library(&model, &clip.samples, streams, frames)?;
-                let rows = [("encode", parts.encode), ("decode", parts.decode), ("score", parts.score), ("all", parts.whole)];
+                let rows = [
+                    ("encode", parts.encode),
+                    ("decode", parts.decode),
+                    ("score", parts.score),
+                    ("all", parts.whole),
+                ];
                 for (part, s) in rows {
                     let backend = model.backend_name();
                     println!(
@@ -209,7 +215,10 @@ impl Bench {
                         self.figure(format!("library_{backend}_{streams}_{part}_{name}_ms"), value);
                     }
                 }
-                self.figure(format!("library_{}_{streams}_streams_per_core", model.backend_name()), 20.0 / parts.whole.mean);
+                self.figure(
+                    format!("library_{}_{streams}_streams_per_core", model.backend_name()),
+                    20.0 / parts.whole.mean,
+                );
             }
         }
         println!();
@@ -221,7 +230,9 @@ impl Bench {
         let seconds = number("BENCH_SECONDS", 20);
         let clip = clips::stratum(&self.speech, "clean", 1)?.pop().context("a clip")?;
         println!("## Round trip of a 20 ms packet through gRPC, streams in real time, {seconds} s, ms\n");
-        println!("| streams | answered | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- |");
+        println!(
+            "| streams | answered | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- |"
+        );
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let stack = runtime.block_on(Stack::start_with_codec(SfuOptions::default()))?;
         for streams in [1, 8, 32] {
@@ -249,8 +260,13 @@ impl Bench {
     }
 
     fn bytes(&mut self) {
-        println!("## Bytes against Opus at 32 kbit/s in 20 ms packets ({} B of headers a packet)\n", wire::OVERHEAD_BYTES);
-        println!("| packets | payload B | payload kbit/s | wire kbit/s | payload saved | wire saved |\n| --- | --- | --- | --- | --- | --- |");
+        println!(
+            "## Bytes against Opus at 32 kbit/s in 20 ms packets ({} B of headers a packet)\n",
+            wire::OVERHEAD_BYTES
+        );
+        println!(
+            "| packets | payload B | payload kbit/s | wire kbit/s | payload saved | wire saved |\n| --- | --- | --- | --- | --- | --- |"
+        );
         for (name, rate, frames, depth) in [
             ("adaptive_6_20ms", Rate::High, 1, 0),
             ("adaptive_6_40ms", Rate::High, 2, 0),
@@ -260,7 +276,9 @@ impl Bench {
             ("aggressive_1.5_60ms", Rate::Low, 3, 0),
         ] {
             let codes = vec![aic_codec::Codes([0; aic_codec::STAGES]); 8];
-            let Ok(payload) = aic_codec::payload::build(rate, &codes[..frames], &codes, depth) else { continue };
+            let Ok(payload) = aic_codec::payload::build(rate, &codes[..frames], &codes, depth) else {
+                continue;
+            };
             let rates = wire::rates(payload.len(), frames * 20);
             let saved = wire::saved(rates);
             println!(
@@ -293,7 +311,10 @@ impl Bench {
             all += a.0.len();
         }
         let share = same as f64 / all as f64;
-        println!("{:.2} % of {all} indices are the same from the native engine and from ONNX Runtime\n", share * 100.0);
+        println!(
+            "{:.2} % of {all} indices are the same from the native engine and from ONNX Runtime\n",
+            share * 100.0
+        );
         self.figure("conformance_backends_same_indices", share);
         Ok(())
     }
@@ -311,7 +332,12 @@ impl Bench {
                 for (pattern, lost) in [("random", random_loss(percent)), ("burst", burst_loss(percent))] {
                     for depth in 0..=3 {
                         let coded = coders::aic(&self.model, &clip.samples, Rate::High, depth, &lost)?;
-                        self.keep(&folder, &format!("{pattern}-{percent:02}-aic-depth-{depth}"), &clip, &coded)?;
+                        self.keep(
+                            &folder,
+                            &format!("{pattern}-{percent:02}-aic-depth-{depth}"),
+                            &clip,
+                            &coded,
+                        )?;
                     }
                     let fec = OpusSetting { bps: 24_000, fec: Some(percent.max(1)), ..plain };
                     let red = OpusSetting { red: true, ..plain };
@@ -328,11 +354,21 @@ impl Bench {
         let table = self.work.join("loss.csv");
         std::fs::remove_file(&table).ok();
         let scores = judge::score(&folder, &table, "pesq,stoi,plcmos")?;
-        println!("\n## Loss (mean ± standard error)\n\n| packets lost, coder | kbit/s | PESQ | STOI | PLCMOS |\n| --- | --- | --- | --- | --- |");
+        println!(
+            "\n## Loss (mean ± standard error)\n\n| packets lost, coder | kbit/s | PESQ | STOI | PLCMOS |\n| --- | --- | --- | --- | --- |"
+        );
         for (condition, columns) in &scores {
-            let kbps = Mean::of(self.kbps.get(&format!("loss/{condition}")).cloned().unwrap_or_default()).mean;
-            let cell = |column: &str| columns.get(column).map_or(String::new(), |m| format!("{:.2} ± {:.2}", m.mean, m.error));
-            println!("| {condition} | {kbps:.1} | {} | {} | {} |", cell("pesq"), cell("stoi"), cell("plcmos"));
+            let kbps =
+                Mean::of(self.kbps.get(&format!("loss/{condition}")).cloned().unwrap_or_default()).mean;
+            let cell = |column: &str| {
+                columns.get(column).map_or(String::new(), |m| format!("{:.2} ± {:.2}", m.mean, m.error))
+            };
+            println!(
+                "| {condition} | {kbps:.1} | {} | {} | {} |",
+                cell("pesq"),
+                cell("stoi"),
+                cell("plcmos")
+            );
             for (column, mean) in columns {
                 self.figure(format!("loss_{}_{column}", condition.replace('-', "_")), mean.mean);
             }
@@ -364,7 +400,9 @@ impl Bench {
 
 /// Where a rising ladder of (kbit/s, score) reaches `score`, linearly between the steps around it.
 fn crossing(ladder: &[(f64, f64)], score: f64) -> Result<f64, &'static str> {
-    let Some(at) = ladder.iter().position(|(_, theirs)| *theirs >= score) else { return Err("above the ladder") };
+    let Some(at) = ladder.iter().position(|(_, theirs)| *theirs >= score) else {
+        return Err("above the ladder");
+    };
     if at == 0 {
         return Err("below the ladder");
     }

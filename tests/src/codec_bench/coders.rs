@@ -32,7 +32,13 @@ pub type Losses<'a> = &'a [bool];
 ///
 /// # Errors
 /// When the codec refuses the clip.
-pub fn aic(model: &Model, samples: &[f32], rate: Rate, depth: u8, losses: Losses<'_>) -> anyhow::Result<Coded> {
+pub fn aic(
+    model: &Model,
+    samples: &[f32],
+    rate: Rate,
+    depth: u8,
+    losses: Losses<'_>,
+) -> anyhow::Result<Coded> {
     let (mut encoder, mut decoder) = (model.encoder(), model.decoder());
     encoder.set_rate(rate);
     let mut sent: Vec<Codes> = Vec::new();
@@ -160,8 +166,12 @@ pub fn opus_of_ffmpeg(samples: &[f32], bps: u32, folder: &Path) -> anyhow::Resul
         .sum();
     let wav = std::fs::read(&output)?;
     let start = wav.windows(4).position(|four| four == b"data").context("a WAV file has data")? + 8;
-    let mut out: Vec<f32> =
-        wav[start..].as_chunks::<2>().0.iter().map(|two| f32::from(i16::from_le_bytes(*two)) / 32_768.0).collect();
+    let mut out: Vec<f32> = wav[start..]
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|two| f32::from(i16::from_le_bytes(*two)) / 32_768.0)
+        .collect();
     out.resize(samples.len(), 0.0);
     Ok(Coded { samples: out, bytes })
 }

@@ -40,7 +40,8 @@ pub type Scores = BTreeMap<String, BTreeMap<String, Mean>>;
 /// # Errors
 /// When the judges are not installed (`make setup-judges`) or fail.
 pub fn score(folder: &Path, table: &Path, columns: &str) -> anyhow::Result<Scores> {
-    let venv = std::env::var_os("AIC_VENV").context("AIC_VENV names the judges' environment: make bench-aic sets it")?;
+    let venv = std::env::var_os("AIC_VENV")
+        .context("AIC_VENV names the judges' environment: make bench-aic sets it")?;
     let training = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/aic-codec/training");
     let cores = std::thread::available_parallelism().map_or(1, usize::from).to_string();
     let status = Command::new(PathBuf::from(venv).join("bin/python"))

@@ -38,7 +38,13 @@ pub struct Load {
 ///
 /// # Errors
 /// When the service refuses.
-pub async fn load(url: &str, token: &str, samples: &[f32], streams: usize, seconds: usize) -> anyhow::Result<Load> {
+pub async fn load(
+    url: &str,
+    token: &str,
+    samples: &[f32],
+    streams: usize,
+    seconds: usize,
+) -> anyhow::Result<Load> {
     let channel = Channel::from_shared(url.to_owned())?.connect().await?;
     let pcm: Arc<Vec<Vec<u8>>> = Arc::new(
         samples
@@ -74,7 +80,11 @@ async fn one(
 ) -> anyhow::Result<(Vec<Duration>, usize)> {
     let clock = SystemClock;
     let (requests, receiver) = mpsc::channel(16);
-    let format = |codec: pb::Codec, rate| pb::Format { codec: codec.into(), sample_rate_hz: rate, ..Default::default() };
+    let format = |codec: pb::Codec, rate| pb::Format {
+        codec: codec.into(),
+        sample_rate_hz: rate,
+        ..Default::default()
+    };
     // Nothing but the codec is measured: no quality below which it would stop, no budget that would end it.
     let targets = pb::Targets {
         mode: pb::Mode::Conservative.into(),
