@@ -38,6 +38,8 @@ export type ToWorker =
   /** Switches a voice's output on, or off after `lingerFrames`; off, the player gets silence. */
   | { type: "audible"; id: string; on: boolean; lingerFrames: number }
   | { type: "packet"; id: string; frame: number; payload: Uint8Array }
+  /** The voice begins anew: what came before says nothing about when to play what comes. */
+  | { type: "restart"; id: string }
   | { type: "close"; id: string }
   /** For tests: what was played of a voice lately, or sent where `id` is empty. */
   | { type: "record"; id: string };

@@ -85,7 +85,7 @@ class Voice {
     const packet = read(bytes);
     if (!packet) return;
     const now = performance.now();
-    const fresh = this.packetAt === null;
+    const fresh = this.packetAt === null || now - this.packetAt >= STOPPED_MS;
     const pausedBefore = this.opusPaused;
     if (packet.payload.length === 0) {
       this.packetAt = null;
@@ -98,6 +98,8 @@ class Voice {
     this.opusPaused = packet.opusPaused;
     this.packets += 1;
     this.bytes += packet.payload.length;
+    // A gap is not to be played through: it may be as long as Opus stood in.
+    if (fresh) this.host.post({ type: "restart", id: this.id });
     this.frame = this.frame === null ? packet.frame : unwrap(packet.frame, this.frame);
     this.host.post({ type: "packet", id: this.id, frame: this.frame >>> 0, payload: packet.payload });
     if (fresh || pausedBefore !== this.opusPaused) this.changed();

@@ -72,6 +72,12 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       if (voice?.receiver.insert(data.frame, data.payload)) voice.starved = 0;
       break;
     }
+    case "restart": {
+      const voice = voices.get(data.id);
+      voice?.receiver.close();
+      if (voice && codec) voice.receiver = codec.receiver();
+      break;
+    }
     case "close":
       voices.get(data.id)?.port.close();
       voices.get(data.id)?.receiver.close();
