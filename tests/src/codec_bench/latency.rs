@@ -69,7 +69,7 @@ pub fn library(model: &Model, samples: &[f32], streams: usize, frames: usize) ->
         decoder.decode(Arrived::Coded { codes: &codes, stages: 12 }, &mut pcm)?;
         let decoded = clock.monotonic();
         scorer.push(frame, &pcm);
-        if (n / streams) % 10 == 0 {
+        if (n / streams).is_multiple_of(10) {
             std::hint::black_box(scorer.score());
         }
         let scored = clock.monotonic();

@@ -114,7 +114,7 @@ fn environment(settings: &OnnxSettings) -> Result<Environment, CodecError> {
 fn log(level: LogLevel, category: &str, _session: &str, _location: &str, message: &str) {
     match level {
         LogLevel::Fatal | LogLevel::Error | LogLevel::Warning => {
-            tracing::debug!(category, message, "ONNX Runtime")
+            tracing::debug!(category, message, "ONNX Runtime");
         }
         LogLevel::Info | LogLevel::Verbose => tracing::trace!(category, message, "ONNX Runtime"),
     }

@@ -185,8 +185,12 @@ mod tests {
         bad("quality_mean", &|r| r.quality_mean = f64::NAN);
         bad("quality_min", &|r| r.quality_min = 1.1);
         bad("latency_p95_ms", &|r| r.latency_p95_ms = f64::INFINITY);
-        bad("fallbacks", &|r| drop(r.fallbacks.insert("boredom".into(), 1)));
-        bad("fallbacks", &|r| drop(r.fallbacks.insert("overload".into(), u32::MAX)));
+        bad("fallbacks", &|r| {
+            r.fallbacks.insert("boredom".into(), 1);
+        });
+        bad("fallbacks", &|r| {
+            r.fallbacks.insert("overload".into(), u32::MAX);
+        });
         bad("room", &|r| r.room = "x".repeat(257));
         bad("track", &|r| r.track = "a\0".into());
         bad("mode", &|r| r.mode = 9);

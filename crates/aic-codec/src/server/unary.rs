@@ -131,7 +131,7 @@ fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Vec<pb::Pack
     if !audio.packets.is_empty() {
         return Err(ServiceError::invalid("input.packets", "must be empty for PCM"));
     }
-    if audio.pcm.is_empty() || audio.pcm.len() % 2 != 0 {
+    if audio.pcm.is_empty() || !audio.pcm.len().is_multiple_of(2) {
         return Err(ServiceError::invalid("input.pcm", "must hold whole 16-bit samples"));
     }
     let bytes = rate.frame() * 2;

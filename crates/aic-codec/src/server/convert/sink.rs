@@ -152,7 +152,9 @@ impl OpusSink {
     pub(super) fn restore(&mut self, state: OpusSinkState) -> Result<(), ConvertError> {
         let gather = state.gather.ok_or(ConvertError::State)?;
         self.gather = gather.into_gather(FRAME_48K, self.frames)?;
-        if state.recent.len() > REMEMBERED * FRAME_48K * 2 || state.recent.len() % (FRAME_48K * 2) != 0 {
+        if state.recent.len() > REMEMBERED * FRAME_48K * 2
+            || !state.recent.len().is_multiple_of(FRAME_48K * 2)
+        {
             return Err(ConvertError::State);
         }
         let samples: Vec<i16> =
@@ -191,7 +193,7 @@ impl GatherState {
 
     fn into_gather(self, frame: usize, max_frames: usize) -> Result<Gather, ConvertError> {
         let frames = self.pcm.len() / frame;
-        if self.pcm.len() % frame != 0 || frames > max_frames {
+        if !self.pcm.len().is_multiple_of(frame) || frames > max_frames {
             return Err(ConvertError::State);
         }
         Ok(Gather { start: self.start, pcm: super::finite(self.pcm)?, frames })

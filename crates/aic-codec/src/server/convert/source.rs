@@ -240,7 +240,7 @@ impl Source {
         let decoder = self.aic.get_or_insert_with(|| self.model.decoder());
         let mut out = [0.0; FRAME];
         decoder.decode(arrived, &mut out).map_err(Refusal::codec)?;
-        Ok(self.from_wide(&out))
+        Ok(self.resampled_wide(&out))
     }
 
     /// Noise of the described loudness; its colour is left to the ear.
@@ -253,17 +253,17 @@ impl Source {
             self.noise = self.noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *sample = amplitude * (self.noise as f32 / (u32::MAX as f32 / 2.0) - 1.0);
         }
-        self.from_wide(&pcm)
+        self.resampled_wide(&pcm)
     }
 
-    fn from_wide(&mut self, pcm: &[f32; FRAME]) -> Vec<f32> {
+    fn resampled_wide(&mut self, pcm: &[f32; FRAME]) -> Vec<f32> {
         match self.want {
             PcmRate::Wide => pcm.to_vec(),
             PcmRate::Full => self.up.process(pcm).to_vec(),
         }
     }
 
-    fn from_full(&mut self, pcm: &[f32; FRAME_48K]) -> Vec<f32> {
+    fn resampled_full(&mut self, pcm: &[f32; FRAME_48K]) -> Vec<f32> {
         match self.want {
             PcmRate::Wide => self.down.process(pcm).to_vec(),
             PcmRate::Full => pcm.to_vec(),
@@ -340,7 +340,7 @@ impl Source {
     ) {
         let whole = input.pending.len() / FRAME_48K;
         for frame in input.pending.as_chunks::<FRAME_48K>().0 {
-            let pcm = self.from_full(&hold_back(&mut input.held, *frame));
+            let pcm = self.resampled_full(&hold_back(&mut input.held, *frame));
             let pcm = match tail.take() {
                 Some(tail) => crossfade(&tail, pcm),
                 None => pcm,
@@ -360,7 +360,7 @@ impl Source {
     ) -> Result<(Vec<Heard>, u32), Refusal> {
         let frame_bytes = rate.frame() * 2;
         let frames = bytes.len() / frame_bytes;
-        if bytes.len() % frame_bytes != 0 || !(1..=3).contains(&frames) {
+        if !bytes.len().is_multiple_of(frame_bytes) || !(1..=3).contains(&frames) {
             return Err(Refusal::Malformed("PCM must hold 20, 40 or 60 ms".to_owned()));
         }
         let mut heard = Vec::new();
@@ -387,8 +387,8 @@ impl Source {
 
     fn pcm_frame(&mut self, rate: PcmRate, samples: &[f32]) -> Vec<f32> {
         match rate {
-            PcmRate::Wide => self.from_wide(samples.first_chunk().expect("320 samples")),
-            PcmRate::Full => self.from_full(samples.first_chunk().expect("960 samples")),
+            PcmRate::Wide => self.resampled_wide(samples.first_chunk().expect("320 samples")),
+            PcmRate::Full => self.resampled_full(samples.first_chunk().expect("960 samples")),
         }
     }
 
@@ -408,7 +408,7 @@ impl Source {
                 let mut frame = [0.0; FRAME_48K];
                 input.decoder.conceal(&mut frame).map_err(Refusal::opus)?;
                 let frame = hold_back(&mut input.held, frame);
-                Ok(Some(self.from_full(&frame)))
+                Ok(Some(self.resampled_full(&frame)))
             }
             _ => Ok(None),
         }

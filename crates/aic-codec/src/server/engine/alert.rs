@@ -217,7 +217,6 @@ mod tests {
     }
 
     fn start() -> Instant {
-        use aura_types::Clock as _;
         aura_types::ManualClock::new(time::OffsetDateTime::UNIX_EPOCH).shared().monotonic()
     }
 
