@@ -2,6 +2,7 @@
 //!
 //! Two people are two Chromiums, so that each has a voice of its own. Thresholds of quality are those of a working
 //! link, not of a model: how good the model is, `make bench-aic` says.
+#![expect(clippy::print_stdout, reason = "says what it skips, and what was heard")]
 
 use std::path::PathBuf;
 use std::time::Duration;
