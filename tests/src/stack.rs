@@ -46,7 +46,15 @@ impl Stack {
 
     /// Starts everything, the codec service included.
     pub async fn start_with_codec(sfu: SfuOptions) -> anyhow::Result<Self> {
-        Self::launch(sfu, Vec::new(), true).await
+        Self::start_whole(sfu, Vec::new()).await
+    }
+
+    /// Everything, the codec service included, with settings of the dashboard's.
+    pub async fn start_whole(
+        sfu: SfuOptions,
+        dashboard_env: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        Self::launch(sfu, dashboard_env, true).await
     }
 
     async fn launch(

@@ -32,7 +32,7 @@ impl Service {
             "AURA_DASHBOARD__LIMITS__LINKS_PER_ADDRESS",
         ]
         .map(|limit| (limit, "1000000".to_owned()));
-        let stack = Stack::start_with(SfuOptions::default(), unlimited.to_vec()).await?;
+        let stack = Stack::start_whole(SfuOptions::default(), unlimited.to_vec()).await?;
         let document: Value = reqwest::get(format!("{}/api/openapi.json", stack.url)).await?.json().await?;
         let operations = operations(&document)?;
         ensure!(operations.len() > 30, "the document holds only {} operations", operations.len());

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 /// The folder of the workspace.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("this crate is crates/aura-testkit").to_owned()
+    // Cargo says it to the running test. What was compiled in may be another checkout that shares the build cache.
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let is_root = |folder: &&Path| folder.join("migrations").is_dir() && folder.join("Cargo.lock").is_file();
+    own.ancestors().find(is_root).expect("the test belongs to this workspace").to_owned()
 }
 
 /// A program of this workspace, built with the same profile as the running test.

@@ -31,6 +31,7 @@ pub(super) struct PutAicConfigRequest {
     min_quality_score: f64,
     enable_fallback: bool,
     /// Absent: off.
+    #[serde(default, deserialize_with = "super::object::optional")]
     gpu: Option<Gpu>,
 }
 
@@ -46,6 +47,7 @@ pub(super) struct ChangeAicConfigRequest {
     #[schema(minimum = 0, maximum = 1)]
     min_quality_score: Option<f64>,
     enable_fallback: Option<bool>,
+    #[serde(default, deserialize_with = "super::object::optional")]
     gpu: Option<Gpu>,
 }
 

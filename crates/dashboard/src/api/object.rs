@@ -22,6 +22,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Object<T> {
     }
 }
 
+/// For a field that holds an object or nothing, with the same rule.
+pub(super) fn optional<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<OnlyObject<T>>::deserialize(from)?.map(|OnlyObject(value)| value))
+}
+
 struct OnlyObject<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OnlyObject<T> {
