@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn workspace_root() -> PathBuf {
     // Cargo says it to the running test. What was compiled in may be another checkout that shares the build cache.
-    let own = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let is_root = |folder: &&Path| folder.join("migrations").is_dir() && folder.join("Cargo.lock").is_file();
     own.ancestors().find(is_root).expect("the test belongs to this workspace").to_owned()
 }
