@@ -17,68 +17,66 @@ from . import SAMPLE_RATE
 COLUMNS = ("pesq", "stoi", "visqol", "p808", "ovrl")
 
 
-def quality_free_of_length(reference: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    n = min(len(reference), len(out))
-    return reference[:n].astype(np.float32), out[:n].astype(np.float32)
-
-
 def score(job: tuple[Path, Path, tuple[str, ...]]) -> dict[str, float]:
-    """All asked-for scores of one rendering."""
+    """All asked-for scores of one rendering; a judge that gives several is asked once."""
     reference, out = (soundfile.read(p, dtype="float32")[0] for p in job[:2])
-    reference, out = quality_free_of_length(reference, out)
+    n = min(len(reference), len(out))
     row = {}
-    for column in job[2]:
-        row[column] = round(float(SCORES[column](reference, out)), 4)
-    return row
+    for judge, columns in JUDGES.items():
+        if not set(columns).isdisjoint(job[2]):
+            row |= dict(zip(columns, judge(reference[:n], out[:n]), strict=True))
+    return {column: round(float(row[column]), 4) for column in job[2]}
 
 
-def pesq_of(reference: np.ndarray, out: np.ndarray) -> float:
+def pesq_of(reference: np.ndarray, out: np.ndarray) -> tuple[float]:
     from pesq import NoUtterancesError, pesq
 
     try:
-        return pesq(SAMPLE_RATE, reference, out, "wb")
+        return (pesq(SAMPLE_RATE, reference, out, "wb"),)
     except NoUtterancesError:
-        return float("nan")
+        return (float("nan"),)
 
 
-def stoi_of(reference: np.ndarray, out: np.ndarray) -> float:
+def stoi_of(reference: np.ndarray, out: np.ndarray) -> tuple[float]:
     from pystoi import stoi
 
-    return stoi(reference, out, SAMPLE_RATE)
+    return (stoi(reference, out, SAMPLE_RATE),)
 
 
 _visqol = None
 
 
-def visqol_of(reference: np.ndarray, out: np.ndarray) -> float:
+def visqol_of(reference: np.ndarray, out: np.ndarray) -> tuple[float]:
     global _visqol
     if _visqol is None:
         from visqol import VisqolApi
 
         _visqol = VisqolApi()
         _visqol.create(mode="speech")
-    return _visqol.measure_from_arrays(reference.astype(np.float64), out.astype(np.float64), SAMPLE_RATE).moslqo
+    pair = (reference.astype(np.float64), out.astype(np.float64))
+    return (_visqol.measure_from_arrays(*pair, SAMPLE_RATE).moslqo,)
 
 
-def dnsmos_of(out: np.ndarray) -> dict:
+def dnsmos_of(_: np.ndarray, out: np.ndarray) -> tuple[float, float]:
     from speechmos import dnsmos
 
-    return dnsmos.run(np.clip(out, -1, 1), SAMPLE_RATE)
+    got = dnsmos.run(np.clip(out, -1, 1), SAMPLE_RATE)
+    return got["p808_mos"], got["ovrl_mos"]
 
 
-def plcmos_of(_: np.ndarray, out: np.ndarray) -> float:
+def plcmos_of(_: np.ndarray, out: np.ndarray) -> tuple[float]:
     from speechmos import plcmos
 
-    return plcmos.run(np.clip(out, -1, 1), SAMPLE_RATE)["plcmos"]
+    return (plcmos.run(np.clip(out, -1, 1), SAMPLE_RATE)["plcmos"],)
 
 
-SCORES = {
-    "plcmos": plcmos_of,
-    "pesq": pesq_of,
-    "stoi": stoi_of,
-    "visqol": visqol_of,
-    "p808": lambda _, out: dnsmos_of(out)["p808_mos"],
-    "ovrl": lambda _, out: dnsmos_of(out)["ovrl_mos"],
+#: Which columns each judge fills.
+JUDGES = {
+    pesq_of: ("pesq",),
+    stoi_of: ("stoi",),
+    visqol_of: ("visqol",),
+    dnsmos_of: ("p808", "ovrl"),
+    plcmos_of: ("plcmos",),
 }
 
 

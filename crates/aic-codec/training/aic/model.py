@@ -1,7 +1,7 @@
 """AIC-16: a causal MDCT codec network. 16 kHz mono, 20 ms frames, 10 ms of overlap, so 30 ms of algorithmic delay.
 
 Tensors are (batch, time, channels). At 100 Hz time counts MDCT hops, at 50 Hz frames. Every layer looks back only, and
-its memory is the last rows of its input, which `step` takes and returns: that is what is exported.
+its memory is the last rows of its input: `export.py` makes a state of them.
 """
 
 import math
@@ -65,13 +65,7 @@ class Block(nn.Module):
             self.down.weight.mul_(0.3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x, F.pad(x, (0, 0, self.memory, 0)))
-
-    def step(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        padded = torch.cat([past, x], 1)
-        return self.inner(x, padded), padded[:, x.shape[1] :]
-
-    def inner(self, x: Tensor, padded: Tensor) -> Tensor:
+        padded = F.pad(x, (0, 0, self.memory, 0))
         n, d = x.shape[1], self.dilation
         h = self.bias
         for tap in range(KERNEL):

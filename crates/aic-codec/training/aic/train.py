@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import FRAME, LATENT, STAGES
+from . import FRAME, STAGES
 from .discriminator import Discriminator, feature_loss, fool_loss, judge_loss
 from .losses import Spectral, companded
 from .model import SIZES, Codec, Decoder, Encoder, parameters
@@ -288,5 +288,3 @@ class Trainer:
         fool = fool_loss(fake)
         return fool + 5 * feature_loss(real, fake), fool.item()
 
-
-assert LATENT == 64
