@@ -4,6 +4,12 @@ setLogLevel('info');
 
 const events = [];
 let room;
+// Fixed waits between attempts to come back, as the web app has them. livekit-client's own are drawn by chance and grow
+// to ten seconds, so that how soon a call is back would be theirs to say, not the server's.
+const waitsMs = [0, 250, 500, 1000, 1500, 2000];
+const reconnectPolicy = {
+  nextRetryDelayInMs: ({ retryCount }) => waitsMs[Math.min(retryCount, waitsMs.length - 1)],
+};
 // Data tracks by name: ours, and what was received of others'.
 const published = new Map();
 const received = new Map();
@@ -22,7 +28,7 @@ globalThis.client = {
   events,
   // options: { single: bool, publish: bool, ...RoomOptions }
   async join({ url, token, single = true, publish = true, simulcast = true, options = {}, connect = {} }) {
-    room = new Room({ singlePeerConnection: single, adaptiveStream: false, dynacast: false, ...options });
+    room = new Room({ singlePeerConnection: single, adaptiveStream: false, dynacast: false, reconnectPolicy, ...options });
     globalThis.room = room;
     room
       .on(RoomEvent.TrackSubscribed, (track, publication, participant) => {

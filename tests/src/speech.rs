@@ -11,7 +11,8 @@ pub const RATE: u32 = 16_000;
 /// About `seconds` of one LibriSpeech reader who is not in the training data, or `None` where the recordings are
 /// missing: they lie in `$AURALINK_TEST_DATA/speech`, by default beside the checkout.
 pub fn reader(number: &str, seconds: usize) -> anyhow::Result<Option<Vec<f32>>> {
-    let Some(folder) = folder() else { return Ok(None) };
+    let folder = recordings().map(|speech| speech.join("librispeech-test-other"));
+    let Some(folder) = folder.filter(|folder| folder.is_dir()) else { return Ok(None) };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
@@ -24,19 +25,24 @@ pub fn reader(number: &str, seconds: usize) -> anyhow::Result<Option<Vec<f32>>> 
         if samples.len() >= seconds * RATE as usize {
             break;
         }
-        let mut reader = claxon::FlacReader::open(&file).with_context(|| file.display().to_string())?;
-        for sample in reader.samples() {
-            samples.push(sample? as f32 / 32_768.0);
-        }
+        samples.extend(read_flac(&file, usize::MAX)?);
     }
     Ok((!samples.is_empty()).then_some(samples))
 }
 
-fn folder() -> Option<PathBuf> {
+/// The folder of recordings, one folder a set: in `$AURALINK_TEST_DATA`, by default beside the checkout. `None` where
+/// they are missing.
+pub fn recordings() -> Option<PathBuf> {
     let given = std::env::var_os("AURALINK_TEST_DATA").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let found = given.unwrap_or(beside).join("speech/librispeech-test-other");
-    found.is_dir().then_some(found)
+    Some(given.unwrap_or(beside).join("speech")).filter(|speech| speech.is_dir())
+}
+
+/// The first `limit` samples of a 16-bit FLAC file.
+pub fn read_flac(path: &Path, limit: usize) -> anyhow::Result<Vec<f32>> {
+    let mut reader = claxon::FlacReader::open(path).with_context(|| path.display().to_string())?;
+    let samples: Result<Vec<i32>, _> = reader.samples().take(limit).collect();
+    Ok(samples?.into_iter().map(|sample| sample as f32 / 32_768.0).collect())
 }
 
 /// Writes a WAV file of 16-bit samples.

@@ -5,6 +5,7 @@ use aura_local::{Postgres, PostgresOptions, Redis, RedisOptions, find_program, f
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::aic::CodecService;
 use crate::fixture;
 use crate::rest::Api;
 use crate::service::Service;
@@ -24,7 +25,7 @@ pub struct Stack {
     /// Where the codec service answers, http://, if it was asked for.
     pub codec_url: String,
     dashboard: Service,
-    codec: Option<Service>,
+    codec: Option<CodecService>,
     redis: Redis,
     postgres: Postgres,
     folder: TempDir,
@@ -83,12 +84,16 @@ impl Stack {
         migrate(&postgres.url(DATABASE), &database_url).await?;
 
         // Without a codec service nothing answers there.
-        let codec_port = free_port();
-        let codec_url = format!("http://127.0.0.1:{codec_port}");
+        let mut codec_url = format!("http://127.0.0.1:{}", free_port());
         let mut codec = None;
         if with_codec {
-            codec = Some(start_codec(codec_port, &database_url).await?);
+            // Two threads are plenty for one test.
+            let few = [("AURA_AIC__WORKERS__THREADS", "2"), ("AURA_AIC__STORE__FLUSH_MS", "500")];
+            let few = few.map(|(name, value)| (name, value.to_owned())).to_vec();
+            let service = CodecService::start_on(database_url.clone(), few).await?;
+            codec_url.clone_from(&service.grpc_url);
             sfu.env.insert(0, ("AURA_SFU__AIC__GRPC_URL", codec_url.clone()));
+            codec = Some(service);
         }
         let sfu = Sfu::start_with(sfu, &redis.url()).await?;
         let [http, grpc, admin] = [(); 3].map(|()| free_port());
@@ -183,20 +188,6 @@ impl Stack {
     pub async fn sql(&self, sql: &str) -> anyhow::Result<String> {
         psql(&self.postgres.url(DATABASE), sql).await
     }
-}
-
-/// On its tables in the stack's database; two threads are plenty for one test.
-async fn start_codec(port: u16, database_url: &str) -> anyhow::Result<Service> {
-    let admin = free_port();
-    let env = vec![
-        ("DATABASE_URL", database_url.to_owned()),
-        ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
-        ("AURA_AIC__GRPC_ADDR", format!("127.0.0.1:{port}")),
-        ("AURA_AIC__ADMIN_ADDR", format!("127.0.0.1:{admin}")),
-        ("AURA_AIC__WORKERS__THREADS", "2".to_owned()),
-        ("AURA_AIC__STORE__FLUSH_MS", "500".to_owned()),
-    ];
-    Service::start("aic-codec", env, format!("http://127.0.0.1:{admin}/ready")).await
 }
 
 /// A folder PostgreSQL's account can pass through when the tests run as root.

@@ -1,4 +1,4 @@
-//! The aic-codec service alone, as the SFU's edge transcoder: without a database, which it does not need for that.
+//! The aic-codec service as a process: the SFU's edge transcoder and the dashboard's console.
 
 use aura_local::free_port;
 
@@ -7,23 +7,32 @@ use crate::sfu::SERVICE_SECRET;
 
 /// A running aic-codec; ends with the value.
 pub struct CodecService {
-    /// Where the SFU reaches it, http://.
+    /// Where the others reach it, http://.
     pub grpc_url: String,
     service: Service,
 }
 
 impl CodecService {
-    /// Starts it.
+    /// Starts it without a database, which it does not need for transcoding.
     pub async fn start() -> anyhow::Result<Self> {
-        let [grpc, admin, nowhere] = [(); 3].map(|()| free_port());
-        let env = vec![
-            ("DATABASE_URL", format!("postgres://nobody:test@127.0.0.1:{nowhere}/none")),
+        let nowhere = free_port();
+        Self::start_on(format!("postgres://nobody:test@127.0.0.1:{nowhere}/none"), Vec::new()).await
+    }
+
+    /// Starts it on its tables in a database, with more settings.
+    pub(crate) async fn start_on(
+        database_url: String,
+        more: Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        let [grpc, admin] = [(); 2].map(|()| free_port());
+        let mut env = vec![
+            ("DATABASE_URL", database_url),
             ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
             ("AURA_AIC__GRPC_ADDR", format!("127.0.0.1:{grpc}")),
             ("AURA_AIC__ADMIN_ADDR", format!("127.0.0.1:{admin}")),
         ];
-        let ready_url = format!("http://127.0.0.1:{admin}/ready");
-        let service = Service::start("aic-codec", env, ready_url).await?;
+        env.extend(more);
+        let service = Service::start("aic-codec", env, format!("http://127.0.0.1:{admin}/ready")).await?;
         Ok(Self { grpc_url: format!("http://127.0.0.1:{grpc}"), service })
     }
 

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use aic_codec::{Backend, Model, Rate, quality};
 use anyhow::Context;
-use auralink_tests::codec_bench::clips::{self, Clip};
+use auralink_tests::codec_bench::clips::{self, Clip, Random};
 use auralink_tests::codec_bench::coders::{self, Coded, OpusSetting};
 use auralink_tests::codec_bench::judge::{self, Mean, Scores};
 use auralink_tests::codec_bench::{latency, service, wire};
-use auralink_tests::speech::write_wav;
+use auralink_tests::speech::{self, write_wav};
 use auralink_tests::{SfuOptions, Stack};
 use serde_json::json;
 
@@ -42,7 +42,7 @@ struct Bench {
 fn main() -> anyhow::Result<()> {
     let work = target().join("bench/aic");
     std::fs::create_dir_all(&work)?;
-    let speech = clips::folder()?;
+    let speech = speech::recordings().context("no recordings: name their folder in AURALINK_TEST_DATA")?;
     let model = Model::bundled_on(Backend::Native)?;
     println!("model {} on the {} backend\n", model.id(), model.backend_name());
     let mut bench =
@@ -412,27 +412,19 @@ fn crossing(ladder: &[(f64, f64)], score: f64) -> Result<f64, &'static str> {
 
 /// Every packet on its own.
 fn random_loss(percent: u8) -> Losses {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    (0..1_000).map(|_| draw(&mut state) < f64::from(percent) / 100.0).collect()
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    (0..1_000).map(|_| random.share() < f64::from(percent) / 100.0).collect()
 }
 
 /// Bursts of three on average (Gilbert–Elliott with a state in which everything is lost).
 fn burst_loss(percent: u8) -> Losses {
     let share = f64::from(percent) / 100.0;
     let (stay, enter) = (2.0 / 3.0, share / (1.0 - share) / 3.0);
-    let (mut state, mut bad) = (0x9E37_79B9_7F4A_7C15_u64, false);
+    let (mut random, mut bad) = (Random(0x9E37_79B9_7F4A_7C15), false);
     (0..1_000)
         .map(|_| {
-            bad = draw(&mut state) < if bad { stay } else { enter };
+            bad = random.share() < if bad { stay } else { enter };
             bad
         })
         .collect()
-}
-
-/// 0 to 1 (xorshift64*).
-fn draw(state: &mut u64) -> f64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,10 +1,12 @@
 //! The material: speakers who are in nobody's training data here, and what is done to them. 16 kHz mono, ±1.
 
 use std::f32::consts::TAU;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
+
+use crate::speech::read_flac;
 
 /// Samples in one second.
 pub const RATE: usize = 16_000;
@@ -46,34 +48,21 @@ pub fn stratum(speech: &Path, name: &str, count: usize) -> anyhow::Result<Vec<Cl
     Ok(clips)
 }
 
-/// Where the speech lies, `$AURALINK_TEST_DATA` or beside the checkout.
-///
-/// # Errors
-/// When it is not there.
-pub fn folder() -> anyhow::Result<PathBuf> {
-    let data = std::env::var_os("AURALINK_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let speech = data.join("speech");
-    if !speech.is_dir() {
-        bail!("no speech under {}: name its folder in AURALINK_TEST_DATA", data.display());
-    }
-    Ok(speech)
-}
-
 fn read(path: &Path) -> anyhow::Result<Vec<f32>> {
-    let mut reader = claxon::FlacReader::open(path).with_context(|| path.display().to_string())?;
-    let mut samples = Vec::new();
-    for sample in reader.samples().take(LONGEST) {
-        samples.push(sample? as f32 / 32_768.0);
-    }
+    let mut samples = read_flac(path, LONGEST)?;
     samples.resize(samples.len().next_multiple_of(FRAME), 0.0);
     Ok(samples)
 }
 
-/// A small generator with a known sequence (SplitMix64).
-struct Random(u64);
+/// A small generator with a known sequence (SplitMix64), from this seed.
+pub struct Random(pub u64);
 
 impl Random {
+    /// Even between 0 and 1.
+    pub fn share(&mut self) -> f64 {
+        f64::midpoint(1.0, self.next().into())
+    }
+
     /// Even between −1 and 1.
     fn next(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
