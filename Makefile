@@ -52,7 +52,8 @@ check: web ## Format, lints, dependency rules, architecture
 fmt: ## Format the Rust code
 	cargo fmt --all
 
-bench-aic: $(AIC_VENV)/.judges ## The codec beside Opus: quality, time, bytes; writes target/bench/aic.json
+bench-aic: web $(AIC_VENV)/.judges ## The codec beside Opus: quality, time, bytes; writes target/bench/aic.json
+	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin aic-codec
 	cargo build --release -p auralink-tests --bin bench-aic --features opus-dnn
 	$(TARGET_DIR)/release/bench-aic
 

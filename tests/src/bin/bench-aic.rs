@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use aic_codec::control::{Mode, Settings};
 use aic_codec::{Backend, Model, Rate, quality};
-use anyhow::Context;
-use auralink_tests::codec_bench::clips::{self, Clip, Random};
+use anyhow::{Context, ensure};
+use auralink_tests::codec_bench::clips::{self, Clip};
 use auralink_tests::codec_bench::coders::{self, Coded, OpusSetting};
 use auralink_tests::codec_bench::judge::{self, Mean, Scores};
-use auralink_tests::codec_bench::{latency, service, wire};
+use auralink_tests::codec_bench::{calls, delay, latency, loss, service, wire};
 use auralink_tests::speech::{self, write_wav};
 use auralink_tests::{SfuOptions, Stack};
 use serde_json::json;
@@ -26,7 +27,8 @@ const NOLACE: [u32; 3] = [6_000, 9_000, 12_000];
 const NOLACE_COMPLEXITY: u8 = 7;
 const PLAIN_COMPLEXITY: u8 = 5;
 
-type Losses = Vec<bool>;
+/// Readers of LibriSpeech test-other, none of them in the training data.
+const READERS: [&str; 5] = ["2414", "3080", "3331", "367", "533"];
 
 struct Bench {
     model: Model,
@@ -40,6 +42,10 @@ struct Bench {
 }
 
 fn main() -> anyhow::Result<()> {
+    ensure!(
+        cfg!(feature = "opus-dnn"),
+        "build with --features opus-dnn, else NoLACE and DRED would be plain Opus"
+    );
     let work = target().join("bench/aic");
     std::fs::create_dir_all(&work)?;
     let speech = speech::recordings().context("no recordings: name their folder in AURALINK_TEST_DATA")?;
@@ -50,7 +56,9 @@ fn main() -> anyhow::Result<()> {
     let count = number("BENCH_CLIPS", 24);
     bench.times()?;
     bench.service_times()?;
+    bench.delay()?;
     bench.bytes();
+    bench.calls()?;
     bench.conformance()?;
     let clean = bench.quality("clean", count)?;
     bench.equivalence(&clean);
@@ -259,6 +267,75 @@ impl Bench {
         Ok(())
     }
 
+    fn delay(&mut self) -> anyhow::Result<()> {
+        let clip = clips::stratum(&self.speech, "clean", 1)?.pop().context("a clip")?;
+        let ms = delay::algorithmic_ms(&self.model, &clip.samples)?;
+        println!(
+            "Algorithmic delay at 48 kHz, resamplers included: {ms:.2} ms (Opus in 20 ms packets: 26.5)\n"
+        );
+        self.figure("algorithmic_delay_ms", ms);
+        Ok(())
+    }
+
+    /// What the controller makes of readers nobody trained on, a minute each.
+    fn calls(&mut self) -> anyhow::Result<()> {
+        println!(
+            "## A minute of reading, sent as a call is, by the controller (n = {} readers)\n",
+            READERS.len()
+        );
+        println!(
+            "| mode | payload kbit/s | wire kbit/s | payload saved | wire saved | silent | in Opus | quality_score |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+        );
+        let speakers: Vec<Vec<f32>> = READERS
+            .iter()
+            .filter_map(|number| speech::reader(number, 60).transpose())
+            .collect::<Result<_, _>>()?;
+        ensure!(speakers.len() == READERS.len(), "librispeech-test-other is not whole");
+        for (name, mode, dtx) in [
+            ("conservative", Mode::Conservative, true),
+            ("adaptive", Mode::Adaptive, true),
+            ("adaptive, silence sent", Mode::Adaptive, false),
+            ("aggressive", Mode::Aggressive, true),
+        ] {
+            let settings = Settings { mode, dtx, ..Settings::default() };
+            let calls: Vec<calls::Call> = speakers
+                .iter()
+                .map(|samples| calls::call(&self.model, samples, settings))
+                .collect::<Result<_, _>>()?;
+            let mean = |of: fn(&calls::Call) -> f64| Mean::of(calls.iter().map(of));
+            let (payload, wire) = (mean(|call| call.kbps.0), mean(|call| call.kbps.1));
+            let (silent, fallback) = (mean(|call| call.silent), mean(|call| call.fallback));
+            let score = mean(|call| call.score);
+            let saved = wire::saved((payload.mean, wire.mean));
+            println!(
+                "| {name} | {:.2} ± {:.2} | {:.1} ± {:.1} | {:.1} % | {:.1} % | {:.0} % | {:.1} ± {:.1} % | {:.3} ± {:.3} |",
+                payload.mean,
+                payload.error,
+                wire.mean,
+                wire.error,
+                saved.0 * 100.0,
+                saved.1 * 100.0,
+                silent.mean * 100.0,
+                fallback.mean * 100.0,
+                fallback.error * 100.0,
+                score.mean,
+                score.error,
+            );
+            let name = name.replace(", ", "_").replace(' ', "_");
+            for (figure, value) in [
+                ("payload_saved", saved.0),
+                ("wire_saved", saved.1),
+                ("silent", silent.mean),
+                ("fallback", fallback.mean),
+                ("quality_score", score.mean),
+            ] {
+                self.figure(format!("call_{name}_{figure}"), value);
+            }
+        }
+        println!();
+        Ok(())
+    }
+
     fn bytes(&mut self) {
         println!(
             "## Bytes against Opus at 32 kbit/s in 20 ms packets ({} B of headers a packet)\n",
@@ -329,7 +406,7 @@ impl Bench {
             let original = Coded { samples: clip.samples.clone(), bytes: 0 };
             self.keep(&folder, "reference", &clip, &original)?;
             for percent in [0_u8, 5, 10, 20] {
-                for (pattern, lost) in [("random", random_loss(percent)), ("burst", burst_loss(percent))] {
+                for (pattern, lost) in [("random", loss::random(percent)), ("burst", loss::bursts(percent))] {
                     for depth in 0..=3 {
                         let coded = coders::aic(&self.model, &clip.samples, Rate::High, depth, &lost)?;
                         self.keep(
@@ -344,6 +421,11 @@ impl Bench {
                     for (name, setting) in [("opus-32", plain), ("opus-24-fec", fec), ("opus-32-red", red)] {
                         let coded = coders::opus(&clip.samples, setting, &lost)?;
                         self.keep(&folder, &format!("{pattern}-{percent:02}-{name}"), &clip, &coded)?;
+                    }
+                    #[cfg(feature = "opus-dnn")]
+                    {
+                        let coded = coders::opus_dred(&clip.samples, 48_000, percent.max(1), &lost)?;
+                        self.keep(&folder, &format!("{pattern}-{percent:02}-opus-48-dred"), &clip, &coded)?;
                     }
                     if percent == 0 {
                         break;
@@ -408,23 +490,4 @@ fn crossing(ladder: &[(f64, f64)], score: f64) -> Result<f64, &'static str> {
     }
     let ((low, under), (high, over)) = (ladder[at - 1], ladder[at]);
     Ok(low + (high - low) * (score - under) / (over - under))
-}
-
-/// Every packet on its own.
-fn random_loss(percent: u8) -> Losses {
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
-    (0..1_000).map(|_| random.share() < f64::from(percent) / 100.0).collect()
-}
-
-/// Bursts of three on average (Gilbert–Elliott with a state in which everything is lost).
-fn burst_loss(percent: u8) -> Losses {
-    let share = f64::from(percent) / 100.0;
-    let (stay, enter) = (2.0 / 3.0, share / (1.0 - share) / 3.0);
-    let (mut random, mut bad) = (Random(0x9E37_79B9_7F4A_7C15), false);
-    (0..1_000)
-        .map(|_| {
-            bad = random.share() < if bad { stay } else { enter };
-            bad
-        })
-        .collect()
 }

@@ -10,7 +10,8 @@ use crate::speech::read_flac;
 
 /// Samples in one second.
 pub const RATE: usize = 16_000;
-const FRAME: usize = 320;
+/// Samples in 20 ms.
+pub const FRAME: usize = 320;
 /// Longer clips are cut: PESQ is made for 8 to 30 s.
 const LONGEST: usize = 8 * RATE;
 

@@ -73,6 +73,13 @@ fn lost(losses: Losses<'_>, packet: usize) -> bool {
     losses.get(packet).copied().unwrap_or(false)
 }
 
+/// Decoder complexity from which libopus conceals with a network, below that of NoLACE.
+#[cfg(feature = "opus-dnn")]
+const CONCEALING: u8 = 5;
+/// What libopus decodes at once: 120 ms.
+#[cfg(feature = "opus-dnn")]
+const DRED_FRAMES: usize = 6;
+
 /// How Opus is set.
 #[derive(Clone, Copy)]
 pub struct OpusSetting {
@@ -91,35 +98,20 @@ pub struct OpusSetting {
 /// # Errors
 /// When libopus refuses.
 pub fn opus(samples: &[f32], setting: OpusSetting, losses: Losses<'_>) -> anyhow::Result<Coded> {
-    let wrap = |code| anyhow::anyhow!("opus: {code:?}");
-    let mut encoder =
-        opusic_c::Encoder::new(Channels::Mono, SampleRate::Hz16000, Application::Voip).map_err(wrap)?;
-    encoder.set_bitrate(Bitrate::Value(setting.bps)).map_err(wrap)?;
-    encoder.set_bandwidth(Bandwidth::Wide).map_err(wrap)?;
-    encoder.set_signal(Signal::Voice).map_err(wrap)?;
-    encoder.set_complexity(10).map_err(wrap)?;
-    if let Some(expected) = setting.fec {
-        encoder.set_inband_fec(InbandFec::Mode1).map_err(wrap)?;
-        encoder.set_packet_loss(expected).map_err(wrap)?;
-    }
-    let delay = encoder.get_look_ahead().map_err(wrap)? as usize;
-    let mut padded = samples.to_vec();
-    padded.resize(samples.len() + (delay.next_multiple_of(FRAME)), 0.0);
-    let mut packets = Vec::new();
-    let mut buffer = vec![0; 1_500];
-    for frame in padded.as_chunks::<FRAME>().0 {
-        let length = encoder.encode_float_to_slice(frame, &mut buffer).map_err(wrap)?;
-        packets.push(buffer[..length].to_vec());
-    }
+    let (packets, delay) = opus_packets(samples, setting.bps, |encoder| {
+        let Some(expected) = setting.fec else { return Ok(()) };
+        encoder.set_inband_fec(InbandFec::Mode1)?;
+        encoder.set_packet_loss(expected)
+    })?;
     let mut bytes: usize = packets.iter().map(Vec::len).sum();
     if setting.red {
         // The copy, its four-byte block header, and the one-byte header of the last block.
         bytes = bytes * 2 + packets.len() * 5;
     }
-    let mut decoder = opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz16000).map_err(wrap)?;
+    let mut decoder = opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz16000).map_err(refused)?;
     #[cfg(feature = "opus-dnn")]
-    decoder.set_complexity(setting.decoder_complexity).map_err(wrap)?;
-    let (mut out, mut pcm) = (Vec::with_capacity(padded.len()), vec![0.0_f32; FRAME]);
+    decoder.set_complexity(setting.decoder_complexity).map_err(refused)?;
+    let (mut out, mut pcm) = (Vec::new(), vec![0.0_f32; FRAME]);
     for n in 0..packets.len() {
         let next = packets.get(n + 1).filter(|_| !lost(losses, n + 1));
         let packet: (&[u8], bool) = match (lost(losses, n), next) {
@@ -128,10 +120,79 @@ pub fn opus(samples: &[f32], setting: OpusSetting, losses: Losses<'_>) -> anyhow
             (true, Some(next)) if setting.fec.is_some() => (next, true),
             (true, _) => (&[], false),
         };
-        decoder.decode_float_to_slice(packet.0, &mut pcm, packet.1).map_err(wrap)?;
+        decoder.decode_float_to_slice(packet.0, &mut pcm, packet.1).map_err(refused)?;
         out.extend_from_slice(&pcm);
     }
     Ok(Coded { samples: out[delay..][..samples.len()].to_vec(), bytes })
+}
+
+/// Opus 1.6 at `bps` in all, every packet with up to a second of its past (DRED, draft-ietf-mlcodec-opus-dred), told to
+/// expect `expected` percent of loss; the first packet after a gap brings back up to 120 ms of it.
+///
+/// # Errors
+/// When libopus refuses.
+#[cfg(feature = "opus-dnn")]
+pub fn opus_dred(samples: &[f32], bps: u32, expected: u8, losses: Losses<'_>) -> anyhow::Result<Coded> {
+    let (packets, delay) = opus_packets(samples, bps, |encoder| {
+        encoder.set_packet_loss(expected)?;
+        // In 10 ms.
+        encoder.set_dred_duration(100)
+    })?;
+    let mut decoder = opusic_c::Decoder::new(Channels::Mono, SampleRate::Hz16000).map_err(refused)?;
+    decoder.set_complexity(CONCEALING).map_err(refused)?;
+    let mut dred = opusic_c::dred::Dred::new(decoder).map_err(refused)?;
+    let (mut out, mut pcm, mut gap) = (Vec::new(), vec![0.0_f32; FRAME], 0);
+    for (n, packet) in packets.iter().enumerate() {
+        if lost(losses, n) {
+            gap += 1;
+            continue;
+        }
+        // What is older than a packet can bring back is concealed.
+        for _ in DRED_FRAMES..gap {
+            dred.decoder_mut().decode_float_to_slice(&[], &mut pcm, false).map_err(refused)?;
+            out.extend_from_slice(&pcm);
+        }
+        if gap > 0 {
+            let mut past = vec![0.0; gap.min(DRED_FRAMES) * FRAME];
+            dred.decode_float_to_slice(packet, &mut past).map_err(refused)?;
+            out.extend_from_slice(&past);
+        }
+        gap = 0;
+        dred.decoder_mut().decode_float_to_slice(packet, &mut pcm, false).map_err(refused)?;
+        out.extend_from_slice(&pcm);
+    }
+    out.resize(packets.len() * FRAME, 0.0);
+    let bytes = packets.iter().map(Vec::len).sum();
+    Ok(Coded { samples: out[delay..][..samples.len()].to_vec(), bytes })
+}
+
+/// Packets of 20 ms, and how many samples late what they decode to is.
+fn opus_packets(
+    samples: &[f32],
+    bps: u32,
+    more: impl Fn(&mut opusic_c::Encoder) -> Result<(), opusic_c::ErrorCode>,
+) -> anyhow::Result<(Vec<Vec<u8>>, usize)> {
+    let mut encoder =
+        opusic_c::Encoder::new(Channels::Mono, SampleRate::Hz16000, Application::Voip).map_err(refused)?;
+    encoder.set_bitrate(Bitrate::Value(bps)).map_err(refused)?;
+    encoder.set_bandwidth(Bandwidth::Wide).map_err(refused)?;
+    encoder.set_signal(Signal::Voice).map_err(refused)?;
+    encoder.set_complexity(10).map_err(refused)?;
+    more(&mut encoder).map_err(refused)?;
+    let delay = encoder.get_look_ahead().map_err(refused)? as usize;
+    let mut padded = samples.to_vec();
+    padded.resize(samples.len() + (delay.next_multiple_of(FRAME)), 0.0);
+    let mut packets = Vec::new();
+    let mut buffer = vec![0; 1_500];
+    for frame in padded.as_chunks::<FRAME>().0 {
+        let length = encoder.encode_float_to_slice(frame, &mut buffer).map_err(refused)?;
+        packets.push(buffer[..length].to_vec());
+    }
+    Ok((packets, delay))
+}
+
+fn refused(code: opusic_c::ErrorCode) -> anyhow::Error {
+    anyhow::anyhow!("opus: {code:?}")
 }
 
 /// The libopus inside this machine's ffmpeg (1.3.1 on Debian 12), through files in `folder`.

@@ -1,13 +1,16 @@
 //! When AIC gives way to Opus, and when it returns.
 //!
-//! Leaving is quick, returning needs proof: a while, by reason, in which nothing speaks against AIC and, where sound
-//! was the trouble, in which frames coded in the shadow score well. Who falls back again soon after a return waits
-//! twice as long the next time.
+//! Leaving is quick, returning needs proof: a while, by reason, in which nothing speaks against AIC, and frames coded in
+//! the shadow that score well on average. Who falls back again soon after a return waits twice as long the next time.
+
+use std::collections::VecDeque;
 
 use super::{PERIOD_MS, Reason};
 
 /// A score this far above the limit lets AIC return: 0.87 at the default limit of 0.85.
 const RETURN_ABOVE: f32 = 0.02;
+/// Over the newest of so many scores: 10 s of speech. One weak syllable among them is no reason to stay away.
+const SHADOW_SCORES: usize = 10_000 / PERIOD_MS as usize;
 /// How long the score must stay below the limit.
 const QUALITY_MS: u64 = 600;
 /// Falling back within this time of a return doubles the wait.
@@ -53,6 +56,8 @@ pub struct Fallback {
     away: Option<Reason>,
     /// Time that speaks for a return, or, with AIC on, time of bad quality.
     run_ms: u64,
+    /// What AIC would have scored since it was left, the newest last.
+    shadow: VecDeque<f32>,
     updated_ms: Option<u64>,
     returned_ms: Option<u64>,
     doublings: u32,
@@ -67,6 +72,7 @@ impl Fallback {
             max_latency_ms,
             away: None,
             run_ms: 0,
+            shadow: VecDeque::new(),
             updated_ms: None,
             returned_ms: None,
             doublings: 0,
@@ -143,7 +149,7 @@ impl Fallback {
         }
         let reason = grave.or((self.run_ms >= QUALITY_MS).then_some(Reason::Quality))?;
         self.away = Some(reason);
-        self.run_ms = 0;
+        self.restart();
         self.counts[reason as usize] += 1;
         let relapse = self.returned_ms.is_some_and(|at| now_ms < at + RELAPSE_MS);
         self.doublings = if relapse { (self.doublings + 1).min(MAX_DOUBLINGS) } else { 0 };
@@ -160,26 +166,36 @@ impl Fallback {
     ) -> Option<Change> {
         if let Some(grave) = grave {
             self.away = Some(reason.max(grave));
-            self.run_ms = 0;
+            self.restart();
             return None;
         }
-        let proven = match (reason, evidence.score) {
-            (_, Some(score)) if score < self.min_quality + RETURN_ABOVE => {
-                self.run_ms = 0;
-                return None;
+        if let Some(score) = evidence.score {
+            if self.shadow.len() == SHADOW_SCORES {
+                self.shadow.pop_front();
             }
-            // Silence proves nothing about quality.
-            (Reason::Quality, None) => 0,
-            _ => passed,
-        };
-        self.run_ms += proven;
-        if self.run_ms < Self::wait_ms(reason) << self.doublings {
+            self.shadow.push_back(score);
+        }
+        // Silence proves nothing about quality.
+        let proves = reason != Reason::Quality || evidence.score.is_some();
+        self.run_ms += if proves { passed } else { 0 };
+        if self.run_ms < Self::wait_ms(reason) << self.doublings || !self.sounds_well() {
             return None;
         }
         self.away = None;
-        self.run_ms = 0;
+        self.restart();
         self.returned_ms = Some(now_ms);
         Some(Change::Returned(reason))
+    }
+
+    fn restart(&mut self) {
+        self.run_ms = 0;
+        self.shadow.clear();
+    }
+
+    /// What was coded in the shadow; true where nothing was.
+    fn sounds_well(&self) -> bool {
+        let sum: f32 = self.shadow.iter().sum();
+        self.shadow.is_empty() || sum >= (self.min_quality + RETURN_ABOVE) * self.shadow.len() as f32
     }
 }
 
@@ -236,7 +252,9 @@ mod tests {
             assert_eq!(until(&mut fallback, &mut now, bad, 20_000), None);
             let (after, change) = until(&mut fallback, &mut now, FINE, 20_000).unwrap();
             assert_eq!(change, Change::Returned(reason));
-            assert_eq!(after, Fallback::wait_ms(reason).max(PERIOD_MS));
+            // For quality the last ten seconds count, three of them still bad.
+            let wait = if reason == Reason::Quality { 7_000 } else { Fallback::wait_ms(reason) };
+            assert_eq!(after, wait.max(PERIOD_MS));
             assert_eq!(Reason::ALL.map(|reason| fallback.count(reason)).iter().sum::<u64>(), 1);
             assert_eq!(fallback.count(reason), 1);
         }
@@ -256,8 +274,29 @@ mod tests {
         until(&mut fallback, &mut now, Evidence { score: Some(0.8), ..FINE }, 2_000).unwrap();
         assert_eq!(until(&mut fallback, &mut now, Evidence { score: None, ..FINE }, 60_000), None);
         assert_eq!(until(&mut fallback, &mut now, Evidence { score: Some(0.86), ..FINE }, 60_000), None);
-        assert_eq!(until(&mut fallback, &mut now, FINE, 9_800), None);
-        assert!(until(&mut fallback, &mut now, FINE, 400).is_some());
+        let (after, change) = until(&mut fallback, &mut now, FINE, 10_000).unwrap();
+        assert_eq!(change, Change::Returned(Reason::Quality));
+        assert!((2_000..3_000).contains(&after), "a quarter of the last ten seconds at 0.90: {after}");
+    }
+
+    #[test]
+    fn one_weak_syllable_does_not_begin_the_wait_anew() {
+        let mut fallback = Fallback::new(0.85, 30.0);
+        let mut now = 0;
+        until(&mut fallback, &mut now, Evidence { score: Some(0.8), ..FINE }, 2_000).unwrap();
+        assert_eq!(until(&mut fallback, &mut now, FINE, 9_000), None);
+        assert_eq!(until(&mut fallback, &mut now, Evidence { score: Some(0.7), ..FINE }, PERIOD_MS), None);
+        assert_eq!(until(&mut fallback, &mut now, FINE, 10_000).unwrap().0, 800);
+    }
+
+    #[test]
+    fn a_lower_limit_ends_a_fallback_that_has_lasted_long_enough() {
+        let mut fallback = Fallback::new(1.0, 30.0);
+        let mut now = 0;
+        until(&mut fallback, &mut now, FINE, 2_000).unwrap();
+        assert_eq!(until(&mut fallback, &mut now, FINE, 20_000), None);
+        fallback.set_limits(0.85, 30.0);
+        assert_eq!(until(&mut fallback, &mut now, FINE, 20_000).unwrap().0, PERIOD_MS);
     }
 
     #[test]
