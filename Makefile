@@ -22,7 +22,7 @@ export AIC_VENV := $(abspath $(or $(AIC_VENV),$(AURALINK_VENV)-aic))
 export npm_config_fund := false
 export npm_config_audit := false
 
-.PHONY: help setup setup-test run test check fmt bench-aic bench-api bench-sfu fuzz images web
+.PHONY: help setup setup-test run test check fmt bench-aic bench-api bench-sfu fuzz images samples web
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ bench-aic: web $(AIC_VENV)/.judges ## The codec beside Opus: quality, time, byte
 	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin aic-codec
 	cargo build --release -p auralink-tests --bin bench-aic --features opus-dnn
 	$(TARGET_DIR)/release/bench-aic
+
+samples: ## The recordings of the listening page, from what bench-aic rendered
+	node $(WEB)/scripts/bench-samples.mjs $(TARGET_DIR)/bench/aic docs/benchmarks/aic-scores.csv
+	node $(WEB)/scripts/make-samples.mjs $(TARGET_DIR)/bench/aic
 
 bench-api: web ## REST latency and joins per second; writes target/bench/api.json
 	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin bench-api

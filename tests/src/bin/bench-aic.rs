@@ -35,10 +35,16 @@ struct Bench {
     speech: PathBuf,
     work: PathBuf,
     figures: BTreeMap<String, f64>,
-    /// Measured payload kbit/s of each condition, a value a clip.
-    kbps: BTreeMap<String, Vec<f64>>,
-    /// Our own score of each condition, a value a clip.
-    own: BTreeMap<String, Vec<f64>>,
+    /// What was measured here of each "stratum/condition", a row a clip.
+    measured: BTreeMap<String, Vec<Measured>>,
+}
+
+struct Measured {
+    clip: String,
+    /// Payload kbit/s.
+    kbps: f64,
+    /// Our own score.
+    quality: f64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,8 +57,7 @@ fn main() -> anyhow::Result<()> {
     let speech = speech::recordings().context("no recordings: name their folder in AURALINK_TEST_DATA")?;
     let model = Model::bundled_on(Backend::Native)?;
     println!("model {} on the {} backend\n", model.id(), model.backend_name());
-    let mut bench =
-        Bench { model, speech, work, figures: BTreeMap::new(), kbps: BTreeMap::new(), own: BTreeMap::new() };
+    let mut bench = Bench { model, speech, work, figures: BTreeMap::new(), measured: BTreeMap::new() };
     let count = number("BENCH_CLIPS", 24);
     bench.times()?;
     bench.service_times()?;
@@ -89,11 +94,15 @@ impl Bench {
         std::fs::create_dir_all(&place)?;
         write_wav(&place.join(format!("{}.wav", clip.name)), &coded.samples)?;
         let key = format!("{}/{condition}", folder.file_name().unwrap_or_default().to_string_lossy());
-        self.kbps.entry(key.clone()).or_default().push(coded.kbps());
-        let own =
+        let quality =
             quality::score(&clip.samples, &coded.samples).map_or(f64::NAN, |score| f64::from(score.total()));
-        self.own.entry(key).or_default().push(own);
+        let row = Measured { clip: clip.name.clone(), kbps: coded.kbps(), quality };
+        self.measured.entry(key).or_default().push(row);
         Ok(())
+    }
+
+    fn kbps(&self, key: &str) -> f64 {
+        Mean::of(self.measured.get(key).into_iter().flatten().map(|row| row.kbps)).mean
     }
 
     fn quality(&mut self, stratum: &str, count: usize) -> anyhow::Result<Scores> {
@@ -136,9 +145,9 @@ impl Bench {
 
     fn row(&mut self, stratum: &str, condition: &str, columns: &BTreeMap<String, Mean>) {
         let key = format!("{stratum}/{condition}");
-        let own = self.own.get(&key).cloned().unwrap_or_default();
+        let own: Vec<f64> = self.measured.get(&key).into_iter().flatten().map(|row| row.quality).collect();
         let good = own.iter().filter(|score| **score >= 0.85).count() as f64 / own.len().max(1) as f64;
-        let kbps = Mean::of(self.kbps.get(&key).cloned().unwrap_or_default()).mean;
+        let kbps = self.kbps(&key);
         let own = Mean::of(own);
         let cell = |column: &str, places: usize| {
             let mean = columns.get(column).copied().unwrap_or_default();
@@ -176,12 +185,11 @@ impl Bench {
                 .iter()
                 .filter_map(|bps| {
                     let condition = format!("opus-1.3-{:02}", bps / 1_000);
-                    let kbps = Mean::of(self.kbps.get(&format!("clean/{condition}"))?.clone()).mean;
-                    Some((kbps, of(&condition)?))
+                    Some((self.kbps(&format!("clean/{condition}")), of(&condition)?))
                 })
                 .collect();
             let Some(ours) = of("aic-6") else { continue };
-            let text = match crossing(&ladder, ours) {
+            let text = match judge::crossing(&ladder, ours) {
                 Ok(kbps) => {
                     self.figure(format!("equivalent_opus_kbps_{column}"), kbps);
                     format!("{kbps:.1}")
@@ -440,8 +448,7 @@ impl Bench {
             "\n## Loss (mean ± standard error)\n\n| packets lost, coder | kbit/s | PESQ | STOI | PLCMOS |\n| --- | --- | --- | --- | --- |"
         );
         for (condition, columns) in &scores {
-            let kbps =
-                Mean::of(self.kbps.get(&format!("loss/{condition}")).cloned().unwrap_or_default()).mean;
+            let kbps = self.kbps(&format!("loss/{condition}"));
             let cell = |column: &str| {
                 columns.get(column).map_or(String::new(), |m| format!("{:.2} ± {:.2}", m.mean, m.error))
             };
@@ -460,15 +467,20 @@ impl Bench {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        let mut raw = String::from("stratum,");
-        for (number, stratum) in ["clean", "noise", "dutch", "music"].iter().enumerate() {
+        let mut raw = String::new();
+        for stratum in ["clean", "noise", "dutch", "music"] {
             let text = std::fs::read_to_string(self.work.join(format!("{stratum}.csv")))?;
-            for (line, row) in text.lines().enumerate() {
-                match (number, line) {
-                    (0, 0) => raw.push_str(&format!("{row}\n")),
-                    (_, 0) => {}
-                    _ => raw.push_str(&format!("{stratum},{row}\n")),
-                }
+            let mut rows = text.lines();
+            let header = rows.next().context("a header")?;
+            if raw.is_empty() {
+                raw.push_str(&format!("stratum,{header},kbps,quality_score\n"));
+            }
+            for row in rows {
+                let cell = |at: usize| row.split(',').nth(at).unwrap_or_default();
+                let measured = self.measured.get(&format!("{stratum}/{}", cell(0)));
+                let ours = measured.into_iter().flatten().find(|ours| ours.clip == cell(1));
+                let ours = ours.with_context(|| format!("{stratum}: unknown row {row}"))?;
+                raw.push_str(&format!("{stratum},{row},{:.2},{:.4}\n", ours.kbps, ours.quality));
             }
         }
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/aic-scores.csv");
@@ -478,16 +490,4 @@ impl Bench {
         println!("wrote {} and {}", path.display(), docs.display());
         Ok(())
     }
-}
-
-/// Where a rising ladder of (kbit/s, score) reaches `score`, linearly between the steps around it.
-fn crossing(ladder: &[(f64, f64)], score: f64) -> Result<f64, &'static str> {
-    let Some(at) = ladder.iter().position(|(_, theirs)| *theirs >= score) else {
-        return Err("above the ladder");
-    };
-    if at == 0 {
-        return Err("below the ladder");
-    }
-    let ((low, under), (high, over)) = (ladder[at - 1], ladder[at]);
-    Ok(low + (high - low) * (score - under) / (over - under))
 }

@@ -80,3 +80,18 @@ pub fn read(table: &Path) -> anyhow::Result<Scores> {
     }
     Ok(scores)
 }
+
+/// Where a rising ladder of (kbit/s, score) reaches `score`, linearly between the steps around it.
+///
+/// # Errors
+/// On which side of the ladder the score lies, when it is not on it.
+pub fn crossing(ladder: &[(f64, f64)], score: f64) -> Result<f64, &'static str> {
+    let Some(at) = ladder.iter().position(|(_, theirs)| *theirs >= score) else {
+        return Err("above the ladder");
+    };
+    if at == 0 {
+        return Err("below the ladder");
+    }
+    let ((low, under), (high, over)) = (ladder[at - 1], ladder[at]);
+    Ok(low + (high - low) * (score - under) / (over - under))
+}
