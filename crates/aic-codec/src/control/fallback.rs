@@ -1,18 +1,23 @@
 //! When AIC gives way to Opus, and when it returns.
 //!
-//! Leaving is quick, returning needs proof: a while, by reason, in which nothing speaks against AIC, and frames coded in
-//! the shadow that score well on average. Who falls back again soon after a return waits twice as long the next time.
+//! A score speaks of the last 1.5 s, and the limit is meant for what a listener judges: ten seconds of speech. So what
+//! counts is the mean of the scores over that time, before leaving and before returning, unless a few are so bad that
+//! nobody would wait. Leaving for any other reason is quick. Returning takes a while, by reason, in which nothing
+//! speaks against AIC; who falls back again soon after a return waits twice as long the next time.
 
 use std::collections::VecDeque;
 
 use super::{PERIOD_MS, Reason};
 
-/// A score this far above the limit lets AIC return: 0.87 at the default limit of 0.85.
+/// A mean this far above the limit lets AIC return: 0.87 at the default limit of 0.85.
 const RETURN_ABOVE: f32 = 0.02;
-/// Over the newest of so many scores: 10 s of speech. One weak syllable among them is no reason to stay away.
-const SHADOW_SCORES: usize = 10_000 / PERIOD_MS as usize;
-/// How long the score must stay below the limit.
-const QUALITY_MS: u64 = 600;
+/// Scores that are averaged: 10 s of speech.
+const JUDGED: usize = 10_000 / PERIOD_MS as usize;
+/// Fewer than these say nothing against AIC: 5 s.
+const LEAST: usize = JUDGED / 2;
+/// A score this far below the limit for so long is reason enough.
+const FAR_BELOW: f32 = 0.1;
+const FAR_BELOW_MS: u64 = 600;
 /// Falling back within this time of a return doubles the wait.
 const RELAPSE_MS: u64 = 30_000;
 const MAX_DOUBLINGS: u32 = 3;
@@ -54,10 +59,10 @@ pub struct Fallback {
     max_latency_ms: f32,
     /// The gravest reason since AIC was left.
     away: Option<Reason>,
-    /// Time that speaks for a return, or, with AIC on, time of bad quality.
+    /// Time that speaks for a return, or, with AIC on, time of very bad quality.
     run_ms: u64,
-    /// What AIC would have scored since it was left, the newest last.
-    shadow: VecDeque<f32>,
+    /// What AIC scored since the last change, in the shadow too, the newest last.
+    scores: VecDeque<f32>,
     updated_ms: Option<u64>,
     returned_ms: Option<u64>,
     doublings: u32,
@@ -72,7 +77,7 @@ impl Fallback {
             max_latency_ms,
             away: None,
             run_ms: 0,
-            shadow: VecDeque::new(),
+            scores: VecDeque::new(),
             updated_ms: None,
             returned_ms: None,
             doublings: 0,
@@ -142,12 +147,16 @@ impl Fallback {
         evidence: &Evidence,
         grave: Option<Reason>,
     ) -> Option<Change> {
-        match evidence.score {
-            Some(score) if score < self.min_quality && evidence.at_top => self.run_ms += passed,
-            Some(_) => self.run_ms = 0,
-            None => {}
+        if let Some(score) = evidence.score
+            && evidence.at_top
+        {
+            self.hear(score);
+            let far_below = score < self.min_quality - FAR_BELOW;
+            self.run_ms = if far_below { self.run_ms + passed } else { 0 };
         }
-        let reason = grave.or((self.run_ms >= QUALITY_MS).then_some(Reason::Quality))?;
+        let poor = self.run_ms >= FAR_BELOW_MS
+            || (self.scores.len() >= LEAST && self.mean().is_some_and(|mean| mean < self.min_quality));
+        let reason = grave.or(poor.then_some(Reason::Quality))?;
         self.away = Some(reason);
         self.restart();
         self.counts[reason as usize] += 1;
@@ -170,15 +179,13 @@ impl Fallback {
             return None;
         }
         if let Some(score) = evidence.score {
-            if self.shadow.len() == SHADOW_SCORES {
-                self.shadow.pop_front();
-            }
-            self.shadow.push_back(score);
+            self.hear(score);
         }
         // Silence proves nothing about quality.
         let proves = reason != Reason::Quality || evidence.score.is_some();
         self.run_ms += if proves { passed } else { 0 };
-        if self.run_ms < Self::wait_ms(reason) << self.doublings || !self.sounds_well() {
+        let sounds_well = self.mean().is_none_or(|mean| mean >= self.min_quality + RETURN_ABOVE);
+        if self.run_ms < Self::wait_ms(reason) << self.doublings || !sounds_well {
             return None;
         }
         self.away = None;
@@ -189,13 +196,20 @@ impl Fallback {
 
     fn restart(&mut self) {
         self.run_ms = 0;
-        self.shadow.clear();
+        self.scores.clear();
     }
 
-    /// What was coded in the shadow; true where nothing was.
-    fn sounds_well(&self) -> bool {
-        let sum: f32 = self.shadow.iter().sum();
-        self.shadow.is_empty() || sum >= (self.min_quality + RETURN_ABOVE) * self.shadow.len() as f32
+    fn hear(&mut self, score: f32) {
+        if self.scores.len() == JUDGED {
+            self.scores.pop_front();
+        }
+        self.scores.push_back(score);
+    }
+
+    /// None where nothing was heard.
+    fn mean(&self) -> Option<f32> {
+        let sum: f32 = self.scores.iter().sum();
+        (!self.scores.is_empty()).then(|| sum / self.scores.len() as f32)
     }
 }
 
@@ -234,7 +248,7 @@ mod tests {
     #[test]
     fn every_reason_leaves_and_returns_after_its_wait() {
         let cases = [
-            (Reason::Quality, Evidence { score: Some(0.80), ..FINE }),
+            (Reason::Quality, Evidence { score: Some(0.70), ..FINE }),
             (Reason::Latency, Evidence { latency_p95_ms: Some(31.0), ..FINE }),
             (Reason::Content, Evidence { foreign_content: true, ..FINE }),
             (Reason::ModelMismatch, Evidence { model_matches: false, ..FINE }),
@@ -248,12 +262,12 @@ mod tests {
             assert_eq!(until(&mut fallback, &mut now, FINE, 20_000), None);
             let (after, change) = until(&mut fallback, &mut now, bad, 20_000).unwrap();
             assert_eq!(change, Change::Left(reason));
-            assert_eq!(after, if reason == Reason::Quality { QUALITY_MS } else { PERIOD_MS });
+            assert_eq!(after, if reason == Reason::Quality { FAR_BELOW_MS } else { PERIOD_MS });
             assert_eq!(until(&mut fallback, &mut now, bad, 20_000), None);
             let (after, change) = until(&mut fallback, &mut now, FINE, 20_000).unwrap();
             assert_eq!(change, Change::Returned(reason));
-            // For quality the last ten seconds count, three of them still bad.
-            let wait = if reason == Reason::Quality { 7_000 } else { Fallback::wait_ms(reason) };
+            // For quality the mean of the last ten seconds must be 0.87: no more than 1.4 of them at 0.70.
+            let wait = if reason == Reason::Quality { 8_600 } else { Fallback::wait_ms(reason) };
             assert_eq!(after, wait.max(PERIOD_MS));
             assert_eq!(Reason::ALL.map(|reason| fallback.count(reason)).iter().sum::<u64>(), 1);
             assert_eq!(fallback.count(reason), 1);
@@ -268,10 +282,24 @@ mod tests {
     }
 
     #[test]
+    fn ten_seconds_are_judged_not_a_syllable() {
+        let mut fallback = Fallback::new(0.85, 30.0);
+        let mut now = 0;
+        let weak = Evidence { score: Some(0.80), ..FINE };
+        for _ in 0..5 {
+            assert_eq!(until(&mut fallback, &mut now, FINE, 8_000), None);
+            assert_eq!(until(&mut fallback, &mut now, weak, 2_000), None, "0.88 on average");
+        }
+        let (after, change) = until(&mut fallback, &mut now, weak, 10_000).unwrap();
+        assert_eq!(change, Change::Left(Reason::Quality));
+        assert!((3_000..=4_000).contains(&after), "{after}");
+    }
+
+    #[test]
     fn silence_and_weak_scores_do_not_end_a_fallback_for_quality() {
         let mut fallback = Fallback::new(0.85, 30.0);
         let mut now = 0;
-        until(&mut fallback, &mut now, Evidence { score: Some(0.8), ..FINE }, 2_000).unwrap();
+        until(&mut fallback, &mut now, Evidence { score: Some(0.7), ..FINE }, 2_000).unwrap();
         assert_eq!(until(&mut fallback, &mut now, Evidence { score: None, ..FINE }, 60_000), None);
         assert_eq!(until(&mut fallback, &mut now, Evidence { score: Some(0.86), ..FINE }, 60_000), None);
         let (after, change) = until(&mut fallback, &mut now, FINE, 10_000).unwrap();
@@ -283,7 +311,7 @@ mod tests {
     fn one_weak_syllable_does_not_begin_the_wait_anew() {
         let mut fallback = Fallback::new(0.85, 30.0);
         let mut now = 0;
-        until(&mut fallback, &mut now, Evidence { score: Some(0.8), ..FINE }, 2_000).unwrap();
+        until(&mut fallback, &mut now, Evidence { score: Some(0.7), ..FINE }, 2_000).unwrap();
         assert_eq!(until(&mut fallback, &mut now, FINE, 9_000), None);
         assert_eq!(until(&mut fallback, &mut now, Evidence { score: Some(0.7), ..FINE }, PERIOD_MS), None);
         assert_eq!(until(&mut fallback, &mut now, FINE, 10_000).unwrap().0, 800);
@@ -293,7 +321,7 @@ mod tests {
     fn a_lower_limit_ends_a_fallback_that_has_lasted_long_enough() {
         let mut fallback = Fallback::new(1.0, 30.0);
         let mut now = 0;
-        until(&mut fallback, &mut now, FINE, 2_000).unwrap();
+        until(&mut fallback, &mut now, FINE, 6_000).unwrap();
         assert_eq!(until(&mut fallback, &mut now, FINE, 20_000), None);
         fallback.set_limits(0.85, 30.0);
         assert_eq!(until(&mut fallback, &mut now, FINE, 20_000).unwrap().0, PERIOD_MS);
