@@ -100,3 +100,45 @@ async fn the_page_says_when_the_codec_service_is_away_and_recovers() -> Outcome 
     site.app.window.see(&id("aic-save")).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn every_recording_can_be_listened_to_and_changed_while_it_plays() -> Outcome {
+    let _turn = fixture::turn().await;
+    let (stack, browser) = tokio::try_join!(Stack::start(), Browser::start())?;
+    let app = WebApp::new(browser.window("Alice", WindowOptions::default()).await?, &stack.url);
+    app.sign_up("Alice").await?;
+    let window = &app.window;
+    window.goto(&format!("{}/audio/listen", stack.url)).await?;
+    window.see(&id("listen-play")).await?;
+    // What a browser decodes: sound, as long as it is said to be, and the same length in all versions.
+    let decode = "async () => {
+        const { clips } = await (await fetch('/samples/index.json')).json();
+        const context = new OfflineAudioContext(1, 1, 16000);
+        const heard = async ({ id, file }) => {
+            const buffer = await context.decodeAudioData(await (await fetch('/samples/' + file)).arrayBuffer());
+            const power = buffer.getChannelData(0).reduce((sum, x) => sum + x * x, 0) / buffer.length;
+            return { id, seconds: buffer.duration, level_db: 10 * Math.log10(power + 1e-12) };
+        };
+        return Promise.all(clips.map(async (clip) => ({ ...clip, heard: await Promise.all(clip.variants.map(heard)) })));
+    }";
+    let clips = window.evaluate(decode, Value::Null).await?;
+    let clips = clips.as_array().context("clips")?;
+    assert!(clips.len() >= 3, "{clips:?}");
+    for clip in clips {
+        let heard = clip["heard"].as_array().context("versions")?;
+        assert_eq!(heard.len(), 7, "the original, three rates of AIC, three of Opus: {clip}");
+        for version in heard {
+            assert_eq!(version["seconds"], clip["duration_s"], "{version}");
+            assert!(version["level_db"].as_f64() > Some(-45.0), "{version}");
+        }
+    }
+    let place = "() => document.querySelector('.transport input').valueAsNumber";
+    window.click(&id("listen-play")).await?;
+    for version in ["aic-6", "opus-12"] {
+        let before = window.evaluate(place, Value::Null).await?.as_f64();
+        window.click(&id(&format!("listen-{version}"))).await?;
+        window.until(version, place, |now| now.as_f64() > before).await;
+        window.see(&format!("{}[data-playing=\"true\"]", id("listen-play"))).await?;
+    }
+    Ok(())
+}

@@ -37,6 +37,7 @@ def parse() -> argparse.Namespace:
     train.add_argument("--gan", action="store_true")
     train.add_argument("--no-compile", dest="compile", action="store_false")
     train.add_argument("--no-teacher", dest="teacher", action="store_false", help="joint stage towards the original")
+    train.add_argument("--original", action="store_true", help="joint stage towards the original's energies")
     out = commands.add_parser("export", help="checkpoints to a model folder")
     out.add_argument("--size", choices=("s", "m"), default="m")
     out.add_argument("--id", default="aic16m-1")

@@ -1,4 +1,4 @@
-"""What the decoder is trained to match. All take (batch, samples) pairs: what came out, and what should have."""
+"""What the decoder is trained to match. All take (batch, samples): what came out, and what should have."""
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,10 @@ def mel_matrix(bins: int, bands: int) -> Tensor:
     return torch.clamp(torch.minimum(up, down), min=0)
 
 
+def magnitude(s: Tensor) -> Tensor:
+    return (s.real**2 + s.imag**2 + 1e-9).sqrt()
+
+
 class Spectral(nn.Module):
     """At each of five windows: L1 of log-mel energies, L1 of magnitudes and of complex values relative to the target's
     mean magnitude. The complex part is what ties the phase."""
@@ -33,18 +37,19 @@ class Spectral(nn.Module):
         s = torch.stft(x, n, n // 4, n, getattr(self, f"window_{n}"), center=False, return_complex=True)
         return s.transpose(1, 2) / n**0.5
 
-    def forward(self, out: Tensor, want: Tensor) -> Tensor:
+    def forward(self, out: Tensor, want: Tensor, energies: Tensor | None = None) -> Tensor:
+        """Energies and magnitudes are those of `energies` where it is given, else of `want`."""
         total = out.new_zeros(())
         for n in WINDOWS:
             a, b = self.spectrum(out, n), self.spectrum(want, n)
-            am, bm = (a.real**2 + a.imag**2 + 1e-9).sqrt(), (b.real**2 + b.imag**2 + 1e-9).sqrt()
+            am, bm = magnitude(a), magnitude(b)
+            em = bm if energies is None else magnitude(self.spectrum(energies, n))
             mel = getattr(self, f"mel_{n}")
-            log = (torch.log(am @ mel + 1e-4) - torch.log(bm @ mel + 1e-4)).abs().mean()
+            log = (torch.log(am @ mel + 1e-4) - torch.log(em @ mel + 1e-4)).abs().mean()
             # Relative to each utterance's own level, else the loud ones alone are learned.
             scale = 1 / (bm.mean((1, 2), keepdim=True) + 1e-3)
-            linear = ((am - bm).abs() * scale).mean()
-            d = a - b
-            phase = ((d.real**2 + d.imag**2 + 1e-9).sqrt() * scale).mean()
+            linear = ((am - em).abs() * scale).mean()
+            phase = (magnitude(a - b) * scale).mean()
             total = total + log + linear + self.complex_weight * phase
         return total / len(WINDOWS)
 

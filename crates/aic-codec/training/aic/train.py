@@ -3,7 +3,8 @@
 `encoder`   samples to the teacher's features: mean squared error, no sound involved;
 `decoder`   quantised features to the teacher's sound: spectral losses;
 `joint`     samples to codes to sound, all parts at once, the gradient passed straight through the search, towards the
-            teacher's sound for the features as they are. With `--gan` a discriminator joins in; that wants a GPU.
+            teacher's sound for the features as they are. With `--original` the energies and magnitudes to reach are
+            the original's, and only phase is the teacher's. With `--gan` a discriminator joins in; that wants a GPU.
 """
 
 import json
@@ -40,6 +41,7 @@ class Options:
     save_every: int = 500
     lost: float = 0.1
     teacher: bool = True
+    original: bool = False
 
 
 class Segments:
@@ -266,7 +268,8 @@ class Trainer:
         # The last half frame lacks its overlap.
         window = slice(WARM * FRAME, -FRAME // 2)
         out, want = sound[:, window], target[:, window]
-        s = self.spectral(out, want)
+        energies = data.sound(data.input, at)[:, window] if self.o.original else None
+        s = self.spectral(out, want, energies)
         wanted = torch.nn.functional.pad(target, (FRAME // 2, 0)).unfold(1, FRAME, FRAME // 2) @ decoder.mdct
         m = companded(spectrum[:, 2 * WARM :], wanted[:, 2 * WARM :])
         loss = s + 0.3 * m + extra
