@@ -192,6 +192,16 @@ async fn a_tenth_of_the_packets_lost_mutes_nobody() -> Outcome {
         if sent.loss > 0.02 { Ok(()) } else { Err(format!("{sent:?}")) }
     })
     .await;
+    // Ben loses nothing and repeats nothing: what fills Ann's gaps was put into his packets on the way.
+    wait::until("the lossy listener gets copies", LIMIT, || async {
+        let (received, sent) = (ann.received("ben"), ben.sent());
+        if received.redundant > 10 && sent.loss < 0.02 {
+            Ok(())
+        } else {
+            Err(format!("{received:?} {sent:?}"))
+        }
+    })
+    .await;
     Ok(())
 }
 

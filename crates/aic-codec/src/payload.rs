@@ -6,6 +6,7 @@
 
 mod bits;
 mod build;
+mod history;
 pub mod meta;
 pub mod sdp;
 mod silence;
@@ -16,7 +17,8 @@ use thiserror::Error;
 use crate::codec::{BITS, Codes, Rate, STAGES};
 
 pub use build::build;
-pub use build::build_silence;
+pub use build::{build_silence, deepen};
+pub use history::History;
 pub use silence::{BAND_EDGES_HZ, BANDS, Silence};
 pub use truncate::truncate;
 

@@ -14,7 +14,8 @@ use webrtc::data_channel::DataChannel;
 
 use crate::error::{Result, RoomError};
 use crate::frame::{DataFrame, DataPacketizer, MAX_FRAME_BYTES};
-use crate::track::{Written, is_lost};
+use crate::track::Written;
+use crate::transport::is_lost;
 
 /// What may be under way to the server before frames are dropped, in bytes.
 const BEHIND_BYTES: usize = 64 * 1024;

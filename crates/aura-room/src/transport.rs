@@ -1,10 +1,12 @@
 //! Peer connections, on the `webrtc` crate. Everything that knows its types lives here and in `track`.
 
+mod bad_network;
 mod channel;
 mod codecs;
 mod keyframe;
 mod peer;
 
+pub(crate) use bad_network::is_lost;
 pub(crate) use channel::{
     DATA_TRACK, DataSender, DataWriter, LOSSY, MAX_PACKET_BYTES, Outgoing, RELIABLE, WriterControl,
 };

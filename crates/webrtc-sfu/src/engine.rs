@@ -5,6 +5,7 @@
 //! or the WebRTC stack.
 
 pub(crate) mod admin;
+pub(crate) mod aic_fit;
 pub(crate) mod budget;
 pub(crate) mod codec_choice;
 pub(crate) mod congestion;

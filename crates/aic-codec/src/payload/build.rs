@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Header, MAX_DEPTH, MAX_FRAMES, PayloadError, REDUNDANT_STAGES, Silence, bits};
+use super::{Header, MAX_DEPTH, MAX_FRAMES, Payload, PayloadError, REDUNDANT_STAGES, Silence, bits};
 use crate::codec::{BITS, Codes, Rate};
 
 /// A payload of `frames`, oldest first, at `rate`.
@@ -45,6 +45,24 @@ pub fn build_silence(
     primary.copy_from_slice(&silence.to_bytes());
     repeat(redundancy, header, earlier);
     Ok(bytes.into())
+}
+
+/// The same payload with the packets before it repeated, `depth` back: what a forwarder does for a receiver that loses
+/// more than the sender knows of. `earlier` as for [`build`].
+///
+/// `None` if there is nothing to add: it is malformed, repeats as much already, or `earlier` fills no packet.
+pub fn deepen(payload: &[u8], earlier: &[Codes], depth: u8) -> Option<Bytes> {
+    let parsed = Payload::parse(payload).ok()?;
+    let depth = reach(earlier, depth, parsed.header.frames);
+    if depth <= parsed.header.depth {
+        return None;
+    }
+    let header = Header { depth, ..parsed.header };
+    let mut bytes = start(header);
+    let (primary, redundancy) = bytes[1..].split_at_mut(header.primary_len());
+    primary.copy_from_slice(parsed.primary);
+    repeat(redundancy, header, earlier);
+    Some(bytes.into())
 }
 
 fn count(frames: usize) -> Result<u8, PayloadError> {

@@ -124,6 +124,7 @@ impl Playout {
     }
 
     /// Files an Opus packet of `frames` frames.
+    #[cfg(feature = "opus")]
     pub(super) fn insert_opus(&mut self, first: i64, frames: i64, packet: Bytes) {
         if self.admit(first, frames)
             && let Some(slot) = self.slot(first)
@@ -133,11 +134,13 @@ impl Playout {
     }
 
     /// Index of the next frame.
+    #[cfg(feature = "opus")]
     pub(super) fn position(&self) -> Option<i64> {
         self.next
     }
 
     /// What arrived for the frame after the one that was last taken.
+    #[cfg(feature = "opus")]
     pub(super) fn peek(&self) -> Option<&Slot> {
         self.slots.get(&self.next?)
     }

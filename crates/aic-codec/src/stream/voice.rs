@@ -45,6 +45,7 @@ impl Voice {
     }
 
     /// As before the first frame, but for the background.
+    #[cfg(feature = "opus")]
     pub(super) fn reset(&mut self) {
         self.decoder.reset();
         self.lost = 0;

@@ -46,6 +46,8 @@ pub struct PlayerStats {
     pub periods: u64,
     /// Of those, made up for what did not arrive.
     pub concealed: u64,
+    /// Of those, played from the copy in a later packet.
+    pub redundant: u64,
 }
 
 impl std::fmt::Debug for AicPlayer {
@@ -108,6 +110,7 @@ impl AicPlayer {
         self.receiver = Some(receiver);
         self.stats.periods += u64::from(played != Played::Waiting);
         self.stats.concealed += u64::from(played == Played::Concealed);
+        self.stats.redundant += u64::from(played == Played::Redundant);
         Some(pcm)
     }
 

@@ -19,7 +19,7 @@ use crate::data_track::{LocalDataTrack, RemoteDataTrack};
 use crate::error::{Result, RoomError};
 use crate::event::RoomEvent;
 use crate::frame::DataAssembler;
-use crate::track::is_lost;
+use crate::transport::is_lost;
 
 /// How long the server may take to publish or subscribe.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

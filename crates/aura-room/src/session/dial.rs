@@ -66,6 +66,7 @@ pub(crate) async fn start(address: &str, token: &str, options: RoomOptions) -> R
         ice_transport: options.ice_transport,
         bind: options.bind.clone(),
         aic_model: options.aic_model.clone(),
+        simulated_loss: options.simulated_loss,
         loopback,
     };
     let session = Session {

@@ -242,7 +242,6 @@ impl Session {
                 payload_type,
                 audio_level_id: sdp::extension_id(answer, &mid, sdp::AUDIO_LEVEL_URI),
                 aic: aic_terms(answer, &mid, self.options.aic_model.as_deref()),
-                simulated_loss: self.options.simulated_loss,
             }));
             if let Some(reply) = published.reply.take() {
                 let _ = reply.send(Ok(()));

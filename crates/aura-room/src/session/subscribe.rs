@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::event::RoomEvent;
 use crate::frame::RtpPacket;
 use crate::participant::DisconnectReason;
-use crate::track::{Formats, RemoteTrack, TrackSettings, is_lost};
+use crate::track::{Formats, RemoteTrack, TrackSettings};
 use crate::transport::{Target, codec_of};
 
 /// Where a media stream's packets go; empty while nobody is subscribed.
@@ -215,18 +215,15 @@ impl Session {
     /// Media of a stream arrives for the first time.
     pub(super) async fn on_media(&mut self, media: Arc<dyn TrackRemote>) {
         let slot = Arc::clone(self.subscribed.slot(&media.track_id().await));
-        self.tasks.spawn("track packets", pump(slot, media, self.options.simulated_loss));
+        self.tasks.spawn("track packets", pump(slot, media));
     }
 }
 
 /// Moves packets from a media stream to whoever is subscribed. Outlives a subscription, because the stream does.
-async fn pump(slot: Slot, media: Arc<dyn TrackRemote>, simulated_loss: f32) {
+async fn pump(slot: Slot, media: Arc<dyn TrackRemote>) {
     let mut attached: Option<(RemoteTrack, u32)> = None;
     while let Some(event) = media.poll().await {
         let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-        if is_lost(simulated_loss) {
-            continue;
-        }
         let current = slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(track) = current else { continue };
         let ssrc = packet.header.ssrc;

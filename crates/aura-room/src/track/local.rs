@@ -64,8 +64,6 @@ pub(crate) struct Link {
     pub(crate) payload_type: u8,
     pub(crate) audio_level_id: Option<u8>,
     pub(crate) aic: AicTerms,
-    /// Share of packets to lose, for tests of bad networks.
-    pub(crate) simulated_loss: f32,
 }
 
 /// What the other side's description says about AIC.
@@ -330,9 +328,6 @@ impl LocalTrack {
                     packet.header.set_extension(id, meta.clone())?;
                 }
             }
-            if is_lost(link.simulated_loss) {
-                continue;
-            }
             if link.rtp.0.write_rtp(packet).await.is_err() {
                 return Ok(Written::Dropped);
             }
@@ -386,11 +381,6 @@ impl LocalTrack {
     pub(crate) fn want_keyframe(&self) {
         self.inner.keyframe.notify_one();
     }
-}
-
-/// Throws the dice of a simulated bad network.
-pub(crate) fn is_lost(share: f32) -> bool {
-    share > 0.0 && rand::random::<f32>() < share
 }
 
 /// The codec as the media stack describes it, whose own table supplies feedback.

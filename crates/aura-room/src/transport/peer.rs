@@ -32,6 +32,7 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpSender};
 
+use super::bad_network::BadNetwork;
 use super::codecs::register_with_aic;
 use super::keyframe::{KeyframeRequests, is_request, reported_loss};
 use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates, with_format_parameters};
@@ -81,6 +82,8 @@ pub(crate) struct PeerConfig {
     pub(crate) bind: Vec<IpAddr>,
     /// Model of the AIC codec to negotiate.
     pub(crate) aic_model: Option<String>,
+    /// Share of media packets to lose each way, 0 to 1.
+    pub(crate) simulated_loss: f32,
     /// The server was reached over loopback, so its candidates are there too.
     pub(crate) loopback: bool,
 }
@@ -167,8 +170,11 @@ impl Peer {
         }
         let level = RTCRtpHeaderExtensionCapability { uri: AUDIO_LEVEL_URI.to_owned() };
         media_engine.register_header_extension(level, RtpCodecKind::Audio, None)?;
-        let registry = register_default_interceptors(Registry::new(), &mut media_engine)?
+        let mut registry = register_default_interceptors(Registry::new(), &mut media_engine)?
             .with(Slot::from(usize::MAX), KeyframeRequests::default());
+        if config.simulated_loss > 0.0 {
+            registry = registry.with(Slot::from(0), BadNetwork::new(config.simulated_loss));
+        }
         let ice_servers = config
             .ice_servers
             .iter()

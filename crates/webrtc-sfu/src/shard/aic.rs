@@ -1,4 +1,4 @@
-//! AIC tracks: cutting packets to a lower rate, and the edge transcoder for subscribers who take only Opus.
+//! AIC tracks: which packets may pass, and the edge transcoder for subscribers who take only Opus.
 //!
 //! The shard decides and forwards; the stream to the aic-codec service is a tokio task's (`control/transcoder.rs`).
 //! Between them are bounded queues: what does not fit is a transcoder that is too slow, and the publisher is asked for
@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aic_codec::Rate;
-use aic_codec::payload::{Payload, truncate};
+use aic_codec::payload::{History, Payload};
 use aura_media::Codec;
 use aura_media::layer::Layer;
 use aura_media::rewrite::{Numbers, Vp8Numbers};
@@ -21,6 +20,7 @@ use super::fanout::{Copy, TrackId};
 use super::peers::Peers;
 use super::worker::Shard;
 use crate::engine::Moment;
+use crate::engine::aic_fit::Fitted;
 use crate::engine::codec_choice::CodecChoice;
 use crate::engine::forward::{Incoming, Verdict};
 use crate::transport::{Outgoing, SubscriberTransport};
@@ -114,6 +114,8 @@ pub(crate) struct AicTrack {
     coded: bool,
     /// End to end: nothing may be cut or transcoded.
     pub(crate) is_encrypted: bool,
+    /// What passed, for listeners who lose packets.
+    pub(crate) history: History,
     /// Loudness of the last packet, for the transcoder's.
     level: (Option<i8>, Option<bool>),
 }
@@ -135,6 +137,7 @@ impl AicTrack {
             stream: None,
             coded: false,
             is_encrypted,
+            history: History::default(),
             level: (None, None),
         }
     }
@@ -145,42 +148,19 @@ impl AicTrack {
         let values = &packet.header.ext_vals;
         self.level = (values.audio_level, values.voice_activity);
     }
-}
 
-/// One packet's payload at lower rates, made when the first copy asks.
-#[derive(Debug)]
-pub(crate) struct Truncated {
-    sealed: bool,
-    made: [Option<Arc<[u8]>>; 2],
-    pub(crate) count: u64,
-}
-
-impl Truncated {
-    /// `sealed`: encrypted end to end, so it goes out as it is.
-    pub(crate) fn new(sealed: bool) -> Self {
-        Self { sealed, made: [None, None], count: 0 }
-    }
-
-    /// The payload for a downlink that takes `cap`.
-    pub(crate) fn to(&mut self, cap: Layer, payload: &Arc<[u8]>) -> Arc<[u8]> {
-        let (slot, rate) = match cap {
-            Layer::High => return Arc::clone(payload),
-            Layer::Medium => (0, Rate::Mid),
-            Layer::Low => (1, Rate::Low),
-        };
-        if self.sealed {
-            return Arc::clone(payload);
+    /// This packet as its listeners get it: what came before it is at hand if any of them loses packets.
+    pub(crate) fn fit(&mut self, packet: &RtpPacket, copies: &[Copy]) -> Fitted {
+        if self.is_encrypted || !self.coded {
+            return Fitted::sealed();
         }
-        let cut = self.made[slot].get_or_insert_with(|| {
-            let shorter = truncate(&Bytes::from_owner(Arc::clone(payload)), rate);
-            shorter
-                .filter(|shorter| shorter.len() < payload.len())
-                .map_or_else(|| Arc::clone(payload), |s| s[..].into())
-        });
-        if cut.len() < payload.len() {
-            self.count += 1;
+        let timestamp = packet.header.timestamp;
+        let lossy = copies.iter().any(|copy| copy.redundancy.depth() > 0);
+        let earlier = if lossy { self.history.before(timestamp) } else { Vec::new() };
+        if let Ok(payload) = Payload::parse(&packet.payload) {
+            self.history.note(timestamp, &payload);
         }
-        Arc::clone(cut)
+        Fitted::new(earlier)
     }
 }
 
@@ -373,52 +353,4 @@ fn send_transcoded(
         Ok(())
     });
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One frame at 6 kbit/s: a header byte and fifteen of codes.
-    fn full_rate() -> Arc<[u8]> {
-        let mut payload = [0xa5; 16];
-        payload[0] = 0b1000_0000;
-        payload[..].into()
-    }
-
-    #[test]
-    fn congestion_cuts_packets_and_nothing_else_does() {
-        let payload = full_rate();
-        let mut truncated = Truncated::new(false);
-        assert!(Arc::ptr_eq(&truncated.to(Layer::High, &payload), &payload), "not even copied");
-        assert_eq!(truncated.to(Layer::Medium, &payload).len(), 9);
-        let low = truncated.to(Layer::Low, &payload);
-        assert_eq!(low.len(), 5);
-        assert!(Arc::ptr_eq(&low, &truncated.to(Layer::Low, &payload)), "cut once for all copies");
-        assert_eq!(truncated.count, 3);
-        assert!(Payload::parse(&low).is_ok());
-        let mut sealed = Truncated::new(true);
-        assert!(Arc::ptr_eq(&sealed.to(Layer::Low, &payload), &payload));
-    }
-
-    #[test]
-    fn a_packet_of_the_lowest_rate_stays_as_it_is() {
-        let payload: Arc<[u8]> = [0, 1, 2, 3, 4][..].into();
-        let mut truncated = Truncated::new(false);
-        assert_eq!(truncated.to(Layer::Low, &payload), payload);
-        assert_eq!(truncated.count, 0);
-    }
-    proptest::proptest! {
-        #[test]
-        fn hostile_payloads_are_neither_cut_nor_fatal(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-            let payload: Arc<[u8]> = bytes.into();
-            for cap in Layer::ALL {
-                let cut = Truncated::new(false).to(cap, &payload);
-                proptest::prop_assert!(cut.len() <= payload.len());
-                if Payload::parse(&payload).is_err() {
-                    proptest::prop_assert!(Arc::ptr_eq(&cut, &payload));
-                }
-            }
-        }
-    }
 }

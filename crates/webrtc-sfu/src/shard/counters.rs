@@ -21,6 +21,7 @@ pub(crate) struct Counters {
     pub(crate) aic_received: u64,
     pub(crate) aic_refused: u64,
     pub(crate) aic_truncated: u64,
+    pub(crate) aic_deepened: u64,
     pub(crate) aic_transcoded: u64,
 }
 
@@ -48,6 +49,7 @@ impl Counters {
             ("aura_sfu_aic_received_packets_total", taken.aic_received),
             ("aura_sfu_aic_refused_packets_total", taken.aic_refused),
             ("aura_sfu_aic_truncated_packets_total", taken.aic_truncated),
+            ("aura_sfu_aic_deepened_packets_total", taken.aic_deepened),
             ("aura_sfu_aic_transcoded_packets_total", taken.aic_transcoded),
         ] {
             metrics::counter!(name, "shard" => shard.clone()).increment(value);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aic_codec::control::loss::Redundancy;
 use aura_media::layer::Layer;
 use aura_media::level::AudioLevel;
 use aura_media::loss::LossCounter;
@@ -69,6 +70,9 @@ pub(crate) struct Copy {
     pub(crate) takes_aic: bool,
     /// What came last was the transcoder's.
     pub(crate) transcoded: bool,
+    /// How much of the past each packet of AIC repeats for this subscriber, by what it loses.
+    pub(crate) redundancy: Redundancy,
+    pub(crate) since: Instant,
 }
 
 /// One published track.

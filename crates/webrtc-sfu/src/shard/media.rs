@@ -9,10 +9,10 @@ use aura_media::{Codec, MediaKind, red};
 use str0m::media::{Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpPacket, Vp8Descriptor};
 
-use super::aic::Truncated;
 use super::fanout::{Copy, Format, OutFormat, Source, TrackId};
 use super::peers::Peers;
 use super::worker::Shard;
+use crate::engine::aic_fit::Fitted;
 use crate::engine::forward::{Incoming, Verdict};
 use crate::transport::{Outgoing, PeerId, SubscriberTransport, aic};
 use aura_media::layer::Layer;
@@ -50,7 +50,7 @@ impl Shard {
         if track.copies.is_empty() {
             return;
         }
-        let is_sealed = track.aic.as_ref().is_some_and(|aic| aic.is_encrypted);
+        let fitted = track.aic.as_mut().map_or_else(Fitted::sealed, |aic| aic.fit(&packet, &track.copies));
         let vp8 = match format.codec {
             Codec::Vp8 => Vp8Descriptor::parse(&packet.payload).ok(),
             _ => None,
@@ -81,12 +81,13 @@ impl Shard {
             wallclock,
             extensions: forwarded_extensions(&packet.header.ext_vals),
         };
-        let mut shared = Shared { primary: None, truncated: Truncated::new(is_sealed) };
+        let mut shared = Shared { primary: None, fitted };
         let mut copies = std::mem::take(&mut track.copies);
         for copy in &mut copies {
             forwarding.send(copy, &mut self.peers, &mut shared);
         }
-        self.counters.aic_truncated += shared.truncated.count;
+        self.counters.aic_truncated += shared.fitted.truncated;
+        self.counters.aic_deepened += shared.fitted.deepened;
         if let Some(track) = self.tracks.get_mut(source.track) {
             track.copies = copies;
         }
@@ -145,15 +146,18 @@ impl Shard {
         }
     }
 
-    /// A subscriber reported loss of one video, or of AIC: its cap may move, and with it every copy it gets.
+    /// A subscriber reported loss of one video, or of AIC: its cap may move, and with it every copy it gets. Of AIC it
+    /// gets more of the past in each packet.
     pub(crate) fn on_downlink_loss(&mut self, subscriber: PeerId, mid: Mid, loss: f32, now: Instant) {
         let Some(slot) = self.peers.get_mut(subscriber) else { return };
         let Some(copy) = slot.copies.get(&mid) else { return };
         let Some(track) = self.tracks.get_mut(copy.track) else { return };
-        let layer =
-            track.copy_mut(subscriber).and_then(|copy| copy.down.followed_layer()).unwrap_or_default();
+        let upstream_loss = track.upstream_loss;
+        let Some(copy) = track.copy_mut(subscriber) else { return };
         // Gaps in what we received are forwarded as gaps; they say nothing about this subscriber's network.
-        let own = (loss - track.upstream_loss[layer.index()]).max(0.0);
+        let own = (loss - upstream_loss[copy.down.followed_layer().unwrap_or_default().index()]).max(0.0);
+        let age = now.duration_since(copy.since);
+        copy.redundancy.report(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), own, 1.0);
         if !(track.kind == MediaKind::Video || track.aic.is_some()) || !slot.downlink.report(own, now) {
             return;
         }
@@ -234,7 +238,10 @@ impl Forwarding<'_> {
                 let Some(block) = &shared.primary else { return };
                 (pt, Arc::clone(block))
             }
-            OutFormat::Aic(pt) => (pt, shared.truncated.to(slot.downlink.cap(), &self.packet.payload)),
+            OutFormat::Aic(pt) => {
+                let (cap, depth) = (slot.downlink.cap(), copy.redundancy.depth());
+                (pt, shared.fitted.to(cap, depth, &self.packet.payload))
+            }
         };
         if std::mem::take(&mut copy.transcoded) {
             // The publisher's own Opus after the transcoder's: other numbers, the same stream.
@@ -264,7 +271,7 @@ impl Forwarding<'_> {
 struct Shared {
     /// The primary block of RED.
     primary: Option<Arc<[u8]>>,
-    truncated: Truncated,
+    fitted: Fitted,
 }
 
 /// Extensions that mean the same to the receiver. Stream names and transport numbers are each connection's own.

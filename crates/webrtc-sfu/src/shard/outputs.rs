@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aic_codec::control::loss::Redundancy;
+use aic_codec::payload::MAX_DEPTH;
 use aura_media::MediaKind;
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
@@ -195,6 +197,8 @@ impl Shard {
                 formats,
                 takes_aic,
                 transcoded: false,
+                redundancy: Redundancy::new(MAX_DEPTH),
+                since: now,
             });
             self.choose_layers(id, now);
             self.review_codec(id, now);
