@@ -208,8 +208,9 @@ impl Controller {
         {
             self.rate.update(now_ms, score);
         }
-        let setting = self.ladder.update(now_ms, self.settings.mode, self.loss, self.available_bps);
-        self.decision = match self.fallback.reason() {
+        let (mode, reason) = (self.settings.mode, self.fallback.reason());
+        let setting = self.ladder.update(now_ms, mode, reason, self.loss, self.available_bps);
+        self.decision = match reason {
             Some(reason) => Decision::Opus { reason, setting },
             None => {
                 let rate = self.rate.rate();
