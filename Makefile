@@ -55,7 +55,9 @@ fmt: ## Format the Rust code
 bench-aic: web $(AIC_VENV)/.judges ## The codec beside Opus: quality, time, bytes; writes target/bench/aic.json
 	cargo build --release --bin auralink --bin webrtc-sfu --bin dashboard --bin aic-codec
 	cargo build --release -p auralink-tests --bin bench-aic --features opus-dnn
-	$(TARGET_DIR)/release/bench-aic
+	@# The judges bring ONNX Runtime along: the other backend is timed and compared too.
+	BENCH_ONNXRUNTIME=$$(echo $(AIC_VENV)/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*) \
+		$(TARGET_DIR)/release/bench-aic
 
 samples: ## The recordings of the listening page, from what bench-aic rendered
 	node $(WEB)/scripts/bench-samples.mjs $(TARGET_DIR)/bench/aic docs/benchmarks/aic-scores.csv

@@ -1,4 +1,4 @@
-//! AIC payloads: parsing, cutting to a lower rate, building again; session parameters; the header extension.
+//! AIC payloads: parsing, cutting to a lower rate, repeating the past, building again; session parameters; the header extension.
 #![no_main]
 
 use aic_codec::Rate;
@@ -36,5 +36,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert_eq!(cut.silence(), built.silence());
         assert!((0..8).all(|index| cut.frame(index) == built.frame(index)));
         assert!((0..24).all(|back| cut.redundant(back) == built.redundant(back)));
+    }
+    let mut history = payload::History::default();
+    history.note(u32::from(bytes[0]).wrapping_mul(0x0101_0101), &parsed);
+    history.note(0, &parsed);
+    let past = history.before(payload::TICKS_PER_FRAME * u32::from(header.frames));
+    if let Some(deeper) = payload::deepen(bytes, &past, payload::MAX_DEPTH) {
+        let deeper = Payload::parse(&deeper).expect("it parsed");
+        assert!(deeper.header().depth > header.depth);
+        assert!((0..8).all(|index| deeper.frame(index) == parsed.frame(index)));
     }
 });

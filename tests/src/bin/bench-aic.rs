@@ -1,7 +1,9 @@
 //! What AIC sounds like, costs and saves, beside Opus.
 //!
 //! Renders held-out speech through every coder, has it judged (PESQ, STOI, ViSQOL, DNSMOS, PLCMOS and our own score),
-//! times the library and counts bytes. `BENCH_CLIPS` (24) clips a stratum, `BENCH_FRAMES` (50000) frames for times.
+//! times the library and counts bytes. `BENCH_CLIPS` (24) clips a stratum, `BENCH_FRAMES` (50000) frames for times,
+//! `BENCH_ONNXRUNTIME` the library of the other backend. `BENCH_PARTS` ("times,service") runs only these parts and keeps
+//! the other figures of the last run.
 //! Prints tables, writes docs/benchmarks/aic-scores.csv (raw) and target/bench/aic.json.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -10,8 +12,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use aic_codec::control::{Mode, Settings};
-use aic_codec::{Backend, Model, Rate, quality};
-use anyhow::{Context, ensure};
+use aic_codec::{Backend, Model, OnnxSettings, Rate, quality};
+use anyhow::{Context, bail, ensure};
 use auralink_tests::codec_bench::clips::{self, Clip};
 use auralink_tests::codec_bench::coders::{self, Coded, OpusSetting};
 use auralink_tests::codec_bench::judge::{self, Mean, Scores};
@@ -29,6 +31,8 @@ const PLAIN_COMPLEXITY: u8 = 5;
 
 /// Readers of LibriSpeech test-other, none of them in the training data.
 const READERS: [&str; 5] = ["2414", "3080", "3331", "367", "533"];
+
+const PARTS: [&str; 8] = ["times", "service", "delay", "bytes", "calls", "conformance", "quality", "loss"];
 
 struct Bench {
     model: Model,
@@ -57,20 +61,13 @@ fn main() -> anyhow::Result<()> {
     let speech = speech::recordings().context("no recordings: name their folder in AURALINK_TEST_DATA")?;
     let model = Model::bundled_on(Backend::Native)?;
     println!("model {} on the {} backend\n", model.id(), model.backend_name());
-    let mut bench = Bench { model, speech, work, figures: BTreeMap::new(), measured: BTreeMap::new() };
-    let count = number("BENCH_CLIPS", 24);
-    bench.times()?;
-    bench.service_times()?;
-    bench.delay()?;
-    bench.bytes();
-    bench.calls()?;
-    bench.conformance()?;
-    let clean = bench.quality("clean", count)?;
-    bench.equivalence(&clean);
-    for stratum in ["noise", "dutch", "music"] {
-        bench.quality(stratum, count.div_ceil(3))?;
+    let figures = std::fs::read(target().join("bench/aic.json"));
+    let figures = figures.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut bench = Bench { model, speech, work, figures, measured: BTreeMap::new() };
+    let parts = env::var("BENCH_PARTS").unwrap_or_else(|_| PARTS.join(","));
+    for part in parts.split(',') {
+        bench.run(part, number("BENCH_CLIPS", 24))?;
     }
-    bench.losses(count.div_ceil(3))?;
     bench.write()
 }
 
@@ -83,7 +80,35 @@ fn number(name: &str, otherwise: usize) -> usize {
     env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
+/// The model on the other backend. The service is to be measured on its own, so its variables are not used.
+fn onnx() -> anyhow::Result<Option<Model>> {
+    let Some(library) = env::var_os("BENCH_ONNXRUNTIME") else { return Ok(None) };
+    let settings = OnnxSettings { library: Some(library.into()), ..OnnxSettings::default() };
+    Ok(Some(Model::bundled_onnx(&settings)?))
+}
+
 impl Bench {
+    fn run(&mut self, part: &str, clips: usize) -> anyhow::Result<()> {
+        match part {
+            "times" => self.times(),
+            "service" => self.service_times(),
+            "delay" => self.delay(),
+            "bytes" => Ok(self.bytes()),
+            "calls" => self.calls(),
+            "conformance" => self.conformance(),
+            "quality" => {
+                let clean = self.quality("clean", clips)?;
+                self.equivalence(&clean);
+                for stratum in ["noise", "dutch", "music"] {
+                    self.quality(stratum, clips.div_ceil(3))?;
+                }
+                self.write_scores()
+            }
+            "loss" => self.losses(clips.div_ceil(3)),
+            _ => bail!("BENCH_PARTS: {part} is none of {PARTS:?}"),
+        }
+    }
+
     fn figure(&mut self, name: impl Into<String>, value: f64) {
         self.figures.insert(name.into(), (value * 10_000.0).round() / 10_000.0);
     }
@@ -209,7 +234,7 @@ impl Bench {
             "| backend | streams | part | mean | p50 | p95 | p99 | max |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
         );
         let mut models = vec![self.model.clone()];
-        if let Ok(onnx) = Model::bundled_on(Backend::Onnx) {
+        if let Some(onnx) = onnx()? {
             models.push(onnx);
         }
         for model in models {
@@ -383,8 +408,8 @@ impl Bench {
 
     /// The native engine against ONNX Runtime on the same model.
     fn conformance(&mut self) -> anyhow::Result<()> {
-        let Ok(onnx) = Model::bundled_on(Backend::Onnx) else {
-            println!("ONNX Runtime is not here: set AIC_ONNXRUNTIME to compare the backends\n");
+        let Some(onnx) = onnx()? else {
+            println!("BENCH_ONNXRUNTIME does not name ONNX Runtime: the backends are not compared\n");
             return Ok(());
         };
         let clip = clips::stratum(&self.speech, "clean", 1)?.pop().context("a clip")?;
@@ -466,7 +491,7 @@ impl Bench {
         Ok(())
     }
 
-    fn write(&self) -> anyhow::Result<()> {
+    fn write_scores(&self) -> anyhow::Result<()> {
         let mut raw = String::new();
         for stratum in ["clean", "noise", "dutch", "music"] {
             let text = std::fs::read_to_string(self.work.join(format!("{stratum}.csv")))?;
@@ -484,10 +509,13 @@ impl Bench {
             }
         }
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/aic-scores.csv");
-        std::fs::write(&docs, raw)?;
+        Ok(std::fs::write(&docs, raw)?)
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
         let path = target().join("bench/aic.json");
         std::fs::write(&path, serde_json::to_string_pretty(&json!(self.figures))?)?;
-        println!("wrote {} and {}", path.display(), docs.display());
+        println!("wrote {}", path.display());
         Ok(())
     }
 }

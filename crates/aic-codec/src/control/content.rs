@@ -22,6 +22,9 @@ const QUIET: f32 = 1.6e-6;
 const TONE_SHARE: f32 = 0.9;
 /// Below this a strong peak may be the fundamental of a dark vowel.
 const TONE_HZ: f32 = 300.0;
+/// And below this the first formant of one ("moon"): only a pitch that has been steady for 100 ms is a tone there.
+const VOWEL_HZ: f32 = 600.0;
+const VOWEL_FRAMES: u32 = 5;
 /// Tonal frames that decide: 300 ms.
 const TONE_FRAMES: u32 = 15;
 /// Frames with a pair of dialling tones that decide.
@@ -130,7 +133,9 @@ impl Classifier {
         let [first, rest @ ..] = peaks else { return };
         let second = rest.first();
         let share = (first.power + second.map_or(0.0, |peak| peak.power)) / total;
-        let tonal = share > TONE_SHARE && first.bin * HZ_PER_BIN > TONE_HZ;
+        let hz = first.bin * HZ_PER_BIN;
+        let steady = self.partials.first().is_some_and(|partial| partial.age >= VOWEL_FRAMES);
+        let tonal = share > TONE_SHARE && hz > TONE_HZ && (hz > VOWEL_HZ || steady);
         let dialling = tonal && second.is_some_and(|second| is_dtmf(first, second));
         self.tonal = if tonal { self.tonal + 1 } else { self.tonal.saturating_sub(5) };
         self.dialling = if dialling { self.dialling + 1 } else { 0 };

@@ -80,6 +80,8 @@ proptest! {
         let bytes = Bytes::from(bytes);
         let parsed = Payload::parse(&bytes);
         prop_assert_eq!(truncate(&bytes, Rate::Low).is_some(), parsed.is_ok());
+        let deeper = deepen(&bytes, &[Codes([1_023; STAGES]); 24], MAX_DEPTH);
+        prop_assert!(deeper.is_none_or(|deeper| Payload::parse(&deeper).is_ok()));
         if let Ok(payload) = parsed {
             prop_assert!(bytes.len() <= MAX_LEN);
             for index in 0..usize::from(payload.header().frames) {

@@ -106,6 +106,20 @@ fn voices_and_noise_are_speech() {
     }
 }
 
+/// "Moon": two harmonics are all there is, and their pitch glides.
+#[test]
+fn dark_vowels_are_speech() {
+    let mut phase = 0.0_f32;
+    let samples: Vec<f32> = (0..64_000)
+        .map(|n| {
+            phase += 172.0 * (1.0 + 0.05 * (TAU * 1.5 * n as f32 / 16_000.0).sin()) / 16_000.0;
+            0.1 * (TAU * phase).sin() + 0.3 * (TAU * 2.0 * phase).sin()
+        })
+        .collect();
+    let heard = hear(&mut Classifier::default(), &samples);
+    assert!(heard.iter().all(|&c| c != Content::Tones));
+}
+
 #[test]
 fn read_speech_is_speech() {
     let clips = speech_clips(60);
