@@ -82,13 +82,18 @@ impl Voice {
         }
         if let Frame::Coded(_) = frame {
             self.lost = 0;
-            if self.detector.hear(out) != Activity::Speech {
+            // Not the hangover: the tails of words are louder than the room.
+            if self.detector.hear(out) == Activity::Silence {
                 self.comfort.describe(self.detector.background());
             }
         }
         self.fade(out, voice_to);
         if noise_to > 0.0 || self.noise_gain > 0.0 {
             self.comfort.add(out, self.noise_gain, noise_to);
+        }
+        if let Frame::Silent(_) = frame {
+            // What is as loud as the room: else the beginning of the next word is taken for it.
+            self.detector.hear(out);
         }
         self.noise_gain = noise_to;
     }
