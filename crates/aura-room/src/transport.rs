@@ -3,6 +3,7 @@
 mod bad_network;
 mod channel;
 mod codecs;
+mod filter;
 mod keyframe;
 mod peer;
 

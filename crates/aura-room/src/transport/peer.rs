@@ -34,6 +34,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 
 use super::bad_network::BadNetwork;
 use super::codecs::register_with_aic;
+use super::filter::Filter;
 use super::keyframe::{KeyframeRequests, is_request, reported_loss};
 use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates, with_format_parameters};
 use crate::options::IceTransport;
@@ -171,9 +172,9 @@ impl Peer {
         let level = RTCRtpHeaderExtensionCapability { uri: AUDIO_LEVEL_URI.to_owned() };
         media_engine.register_header_extension(level, RtpCodecKind::Audio, None)?;
         let mut registry = register_default_interceptors(Registry::new(), &mut media_engine)?
-            .with(Slot::from(usize::MAX), KeyframeRequests::default());
+            .with(Slot::from(usize::MAX), Filter::new(KeyframeRequests));
         if config.simulated_loss > 0.0 {
-            registry = registry.with(Slot::from(0), BadNetwork::new(config.simulated_loss));
+            registry = registry.with(Slot::from(0), Filter::new(BadNetwork { loss: config.simulated_loss }));
         }
         let ice_servers = config
             .ice_servers

@@ -114,8 +114,8 @@ pub(crate) struct AicTrack {
     coded: bool,
     /// End to end: nothing may be cut or transcoded.
     pub(crate) is_encrypted: bool,
-    /// What passed, for listeners who lose packets.
-    pub(crate) history: History,
+    /// What passed since a listener lost packets.
+    history: History,
     /// Loudness of the last packet, for the transcoder's.
     level: (Option<i8>, Option<bool>),
 }
@@ -149,14 +149,17 @@ impl AicTrack {
         self.level = (values.audio_level, values.voice_activity);
     }
 
-    /// This packet as its listeners get it: what came before it is at hand if any of them loses packets.
+    /// This packet as its listeners get it: what came before it is at hand while any of them loses packets.
     pub(crate) fn fit(&mut self, packet: &RtpPacket, copies: &[Copy]) -> Fitted {
         if self.is_encrypted || !self.coded {
             return Fitted::sealed();
         }
+        if copies.iter().all(|copy| copy.redundancy.depth() == 0) {
+            self.history = History::default();
+            return Fitted::new(Vec::new());
+        }
         let timestamp = packet.header.timestamp;
-        let lossy = copies.iter().any(|copy| copy.redundancy.depth() > 0);
-        let earlier = if lossy { self.history.before(timestamp) } else { Vec::new() };
+        let earlier = self.history.before(timestamp);
         if let Ok(payload) = Payload::parse(&packet.payload) {
             self.history.note(timestamp, &payload);
         }
