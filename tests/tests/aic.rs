@@ -206,6 +206,33 @@ async fn a_tenth_of_the_packets_lost_mutes_nobody() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn opus_is_repeated_where_packets_are_lost() -> Outcome {
+    let Some(clips) = speech(2)? else { return Ok(()) };
+    let _turn = fixture::turn().await;
+    let model = Model::bundled()?;
+    let sfu = sfu(None, Vec::new()).await?;
+    let lossy = PersonOptions { loss: 0.15, ..options(&model) };
+    let ann = AicPerson::join(&sfu, "call", "ann", &clips[0], lossy).await?;
+    ann.enable(false);
+    let ben = AicPerson::join(&sfu, "call", "ben", &clips[1], options(&model)).await?;
+    let page = Page::join(&sfu, "call", &clips[1]).await?;
+    page.record("ann").await?;
+    wait::until("lost packets come back", LIMIT, || async {
+        let (received, sent) = (ben.received("ann"), ann.sent());
+        match received.recovered > 10 && sent.copied_bytes > 0 {
+            true => Ok(()),
+            false => Err(format!("{received:?} {sent:?}")),
+        }
+    })
+    .await;
+    let native = ben.hears("ann", &clips[0], OPUS_STOI, LIMIT).await;
+    // A browser takes the copies too, or is sent the rest without them.
+    let browser = page.hears("ann", &clips[0], OPUS_STOI).await?;
+    eprintln!("15 % lost, in Opus: {native:?}, in the browser {browser:?}; {:?}", ben.received("ann"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_transcoders_death_costs_a_change_of_codec_and_its_return_brings_aic_back() -> Outcome {
     let Some(clips) = speech(3)? else { return Ok(()) };
     let _turn = fixture::turn().await;

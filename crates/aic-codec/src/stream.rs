@@ -22,7 +22,7 @@ pub use packer::AicPacket;
 #[cfg(feature = "opus")]
 pub use receiver::{PacketError, Receiver, ReceiverStats};
 #[cfg(feature = "opus")]
-pub use sender::{Packet, Sender, SenderStats};
+pub use sender::{Earlier, Packet, Sender, SenderStats};
 
 /// Frames sent in both codecs when AIC returns: its decoder remembers more of the past than Opus's, and is unheard until
 /// it has caught up.

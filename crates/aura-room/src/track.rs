@@ -5,7 +5,7 @@ mod remote;
 
 #[cfg(feature = "aic")]
 pub(crate) use local::{AicPermission, Coded};
-pub(crate) use local::{AicTerms, Link, LinkTrack, rtc_codec};
+pub(crate) use local::{AicTerms, Link, LinkTrack, OPUS, redundancy, rtc_codec};
 pub use local::{LocalTrack, PublishOptions, Written};
 pub(crate) use remote::Formats;
 pub use remote::{RemoteTrack, TrackSettings, VideoQuality};

@@ -46,11 +46,11 @@ pub fn score(folder: &Path, table: &Path, columns: &str) -> anyhow::Result<Score
     let cores = std::thread::available_parallelism().map_or(1, usize::from).to_string();
     let status = Command::new(PathBuf::from(venv).join("bin/python"))
         .current_dir(training)
-        .args(["-m", "aic", "score", "--folder"])
+        .args(["-m", "aic", "--workers", &cores, "score", "--folder"])
         .arg(folder)
         .arg("--table")
         .arg(table)
-        .args(["--columns", columns, "--workers", &cores])
+        .args(["--columns", columns])
         .stdout(std::process::Stdio::null())
         .status()
         .context("python -m aic score")?;

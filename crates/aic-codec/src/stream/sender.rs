@@ -38,6 +38,17 @@ pub struct Packet {
     pub voice: bool,
     /// Data of the aic-meta extension, when due.
     pub meta: Option<[u8; meta::LEN]>,
+    /// What the packet right before this one carried, to be sent again beside it (RFC 2198): only of Opus, in loss.
+    pub copy: Option<Earlier>,
+}
+
+/// An Opus packet that was sent before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Earlier {
+    /// At 48 kHz, from its beginning to that of the packet that repeats it.
+    pub ticks_back: u16,
+    /// The payload.
+    pub payload: Bytes,
 }
 
 /// What a sender has done.
@@ -72,6 +83,8 @@ pub struct Sender {
     running: bool,
     /// Frames for which Opus still speaks beside AIC.
     overlap: u8,
+    /// The packet before, where that was Opus.
+    last_opus: Option<(u32, Bytes)>,
     marker: bool,
     level: u8,
     sent_meta: Option<(u64, Meta)>,
@@ -94,6 +107,7 @@ impl Sender {
             pending_level: 127,
             running: false,
             overlap: 0,
+            last_opus: None,
             marker: true,
             level: 127,
             sent_meta: None,
@@ -121,6 +135,7 @@ impl Sender {
         let mut packets = Vec::new();
         self.marker |= after == Codec::Opus && before == Codec::Aic;
         if let Some(aic) = aic {
+            self.last_opus = None;
             packets.push(Packet {
                 codec: Codec::Aic,
                 timestamp: aic.first_frame.wrapping_mul(TICKS_PER_FRAME),
@@ -142,15 +157,18 @@ impl Sender {
             let flush = before != after || self.overlap > 0;
             if let Some((payload, frames)) = self.code_opus(pcm, flush)? {
                 let first = index.wrapping_sub(u32::from(frames) - 1);
-                let marker = std::mem::take(&mut self.marker);
-                packets.push(Packet {
+                let timestamp = first.wrapping_mul(TICKS_PER_FRAME);
+                let packet = Packet {
                     codec: Codec::Opus,
-                    timestamp: first.wrapping_mul(TICKS_PER_FRAME),
+                    timestamp,
                     frames,
-                    marker,
+                    marker: std::mem::take(&mut self.marker),
                     level: self.pending_level,
+                    copy: self.copy_for(timestamp),
                     ..self.packet(payload, now_ms)
-                });
+                };
+                self.last_opus = Some((timestamp, packet.payload.clone()));
+                packets.push(packet);
                 self.pending_level = 127;
             }
         }
@@ -222,6 +240,14 @@ impl Sender {
         Ok(Some((payload, held as u8)))
     }
 
+    /// The packet before, where the ladder wants it repeated.
+    fn copy_for(&self, timestamp: u32) -> Option<Earlier> {
+        let (earlier, payload) =
+            self.last_opus.as_ref().filter(|_| self.frames.controller().opus().red > 0)?;
+        let ticks_back = u16::try_from(timestamp.wrapping_sub(*earlier)).ok()?;
+        Some(Earlier { ticks_back, payload: payload.clone() })
+    }
+
     fn packet(&mut self, payload: Bytes, now_ms: u64) -> Packet {
         let meta = self.meta(now_ms);
         Packet {
@@ -233,6 +259,7 @@ impl Sender {
             level: self.level,
             voice: self.frames.state().voice,
             meta,
+            copy: None,
         }
     }
 

@@ -1,4 +1,4 @@
-"""The commands, in the order of a full run: prepare, features, quantise, targets, train (encoder, decoder, joint),
+"""The commands, in the order of a full run: gather, prepare, features, quantise, targets, train (encoder, decoder, joint),
 export, render, score. `smoke` is all of it in small, without a teacher."""
 
 import argparse
@@ -20,8 +20,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--speech", type=Path, default=Path(shared) / "speech", help="folder of */*.flac")
     parser.add_argument("--work", type=Path, default=Path("target/aic"), help="where arrays and checkpoints go")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that gather, teach or score")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare", help="pack the speech, hold speakers out")
+    further = commands.add_parser("gather", help="further recordings, to 16 kHz")
+    further.add_argument("source", type=Path, nargs="+", help="folder in Common Voice's layout, or of MP3 files")
+    further.add_argument("--out", type=Path, required=True)
+    pack = commands.add_parser("prepare", help="pack the speech, hold speakers out")
+    pack.add_argument("--more", type=Path, help="what gather made, all of it to train on")
     for name in ("features", "targets"):
         commands.add_parser(name).add_argument("--lyra", type=Path, required=True, help="Lyra's model_coeffs folder")
     commands.add_parser("quantise", help="learn the codebooks")
@@ -35,9 +40,11 @@ def parse() -> argparse.Namespace:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     train.add_argument("--gan", action="store_true")
+    train.add_argument("--anew", action="store_true", help="a new schedule of the rate from the checkpoint on")
     train.add_argument("--no-compile", dest="compile", action="store_false")
     train.add_argument("--no-teacher", dest="teacher", action="store_false", help="joint stage towards the original")
     train.add_argument("--original", action="store_true", help="joint stage towards the original's energies")
+    train.add_argument("--loudness", type=float, default=0.0, help="weight of the difference that the ear would hear")
     out = commands.add_parser("export", help="checkpoints to a model folder")
     out.add_argument("--size", choices=("s", "m"), default="m")
     out.add_argument("--id", default="aic16m-1")
@@ -49,7 +56,6 @@ def parse() -> argparse.Namespace:
         command.add_argument("--clips", type=int, default=40, help="render: held-out clips")
         command.add_argument("--table", type=Path, help="score: CSV that rows are added to")
         command.add_argument("--columns", default="pesq,stoi,visqol,p808,ovrl")
-        command.add_argument("--workers", type=int, default=1)
     commands.add_parser("smoke", help="everything in small: fails unless it learns and streams as it should")
     return parser.parse_args()
 
@@ -146,12 +152,20 @@ def smoke() -> None:
 def main() -> None:
     a = parse()
     torch.set_num_threads(a.threads)
-    if a.command == "prepare":
-        data.prepare(a.speech, a.work)
-    elif a.command in ("features", "targets"):
+    if a.command == "gather":
+        from .gather import gather
+
+        gather(a.source, a.out, a.workers)
+    elif a.command == "prepare":
+        data.prepare(a.speech, a.work, a.more)
+    elif a.command == "features":
         from . import teacher
 
-        getattr(teacher, a.command)(a.work, a.lyra)
+        teacher.features(a.work, a.lyra, a.workers)
+    elif a.command == "targets":
+        from . import teacher
+
+        teacher.targets(a.work, a.lyra)
     elif a.command == "quantise":
         from . import quantiser
 

@@ -1,12 +1,14 @@
-"""What telephones do to speech, done to the training copies: level, pace, noise, babble, hum and rooms."""
+"""What telephones do to speech, done to the training copies: level, pace, microphones, noise, babble, hum and rooms."""
 
 import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
 from . import FRAME, SAMPLE_RATE
 
-#: The copies that are made of every utterance, in order. `clean` is the utterance as it is.
-COPIES = ("clean", "level", "pace", "pace", "noise")
+#: The copies that are made of every utterance of the speech folder, in order. `clean` is the utterance as it is.
+COPIES = ("clean", "level", "pace", "pace", "pace", "noise", "noise")
+#: And of every further one: their speakers differ enough, and the teacher's time is what copies cost.
+COPIES_MORE = ("level", "pace", "noise")
 
 
 def level(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -19,6 +21,14 @@ def pace(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Up to 15 % faster and higher or slower and lower: new voices out of the same speakers."""
     up = int(rng.integers(85, 116))
     return resample_poly(x, up, 100).astype(np.float32)
+
+
+def colour(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another microphone: a smooth curve of up to ± 6 dB at each of eight points over the frequencies."""
+    spectrum = np.fft.rfft(x)
+    at = np.linspace(0, 1, len(spectrum))
+    gain_db = np.interp(np.sqrt(at), np.linspace(0, 1, 8), rng.uniform(-6, 6, 8))
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(x)).astype(np.float32)
 
 
 def room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -61,9 +71,9 @@ def noise(x: np.ndarray, others: list[np.ndarray], rng: np.random.Generator) -> 
 def copy(kind: str, x: np.ndarray, others: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """One training copy of utterance `x`, padded to whole frames."""
     if kind == "pace":
-        x = level(pace(x, rng), rng)
+        x = level(colour(pace(x, rng), rng), rng)
     elif kind == "noise":
-        x = level(noise(x, others, rng), rng)
+        x = level(colour(noise(x, others, rng), rng), rng)
     elif kind == "level":
         x = level(x, rng)
     return np.pad(x, (0, -len(x) % FRAME)).astype(np.float32)

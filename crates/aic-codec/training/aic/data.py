@@ -51,21 +51,23 @@ def read(path: Path) -> np.ndarray:
     return np.pad(samples, (0, -len(samples) % FRAME))
 
 
-def prepare(speech: Path, work: Path, limit: int | None = None) -> None:
-    """Writes `train.npy` (int16 samples, one utterance after the other), `train.json` (frames of each utterance) and
-    `held-out.json` (paths). `limit` keeps that many training files: for the smoke run."""
+def prepare(speech: Path, work: Path, more: Path | None = None) -> None:
+    """Writes `train.npy` (int16 samples, one utterance after the other), `train.json` (frames of each utterance, and
+    how many utterances are of `speech`, the rest being of `more`: a folder that `gather` made) and `held-out.json`
+    (paths)."""
     train, held_out = split(speech)
-    if limit:
-        train = [train[i] for i in np.random.default_rng(SEED).permutation(len(train))[:limit]]
+    own = len(train)
+    if more:
+        train += sorted(more.glob("*/*.flac"))
     work.mkdir(parents=True, exist_ok=True)
     utterances = [read(f) for f in train]
     packed = np.concatenate([to_int16(u) for u in utterances])
     np.save(work / "train.npy", packed)
-    (work / "train.json").write_text(json.dumps([len(u) // FRAME for u in utterances]))
+    (work / "train.json").write_text(json.dumps({"frames": [len(u) // FRAME for u in utterances], "own": own}))
     (work / "held-out.json").write_text(json.dumps([str(f.relative_to(speech)) for f in held_out]))
     print(
-        f"{len(train)} utterances to train on, {len(packed) / SAMPLE_RATE / 3600:.2f} h, "
-        f"{len({speaker_of(f) for f in train})} speakers; {len(held_out)} held out, "
+        f"{own} utterances to train on by {len({speaker_of(f) for f in train[:own]})} speakers and {len(train) - own} more, "
+        f"together {len(packed) / SAMPLE_RATE / 3600:.2f} h; {len(held_out)} held out, "
         f"{len({speaker_of(f) for f in held_out})} speakers"
     )
 
@@ -74,9 +76,10 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
 
 
-def utterances(work: Path) -> list[np.ndarray]:
-    """The packed training utterances, as float32."""
+def utterances(work: Path) -> tuple[list[np.ndarray], int]:
+    """The packed training utterances, as float32, and how many of them come from the speech folder itself."""
     packed = np.load(work / "train.npy", mmap_mode="r")
-    frames = json.loads((work / "train.json").read_text())
-    ends = np.cumsum(frames) * FRAME
-    return [packed[e - n * FRAME : e].astype(np.float32) / 32767 for e, n in zip(ends, frames, strict=True)]
+    index = json.loads((work / "train.json").read_text())
+    ends = np.cumsum(index["frames"]) * FRAME
+    cut = [packed[e - n * FRAME : e].astype(np.float32) / 32767 for e, n in zip(ends, index["frames"], strict=True)]
+    return cut, index["own"]

@@ -4,7 +4,8 @@
 `decoder`   quantised features to the teacher's sound: spectral losses;
 `joint`     samples to codes to sound, all parts at once, the gradient passed straight through the search, towards the
             teacher's sound for the features as they are. With `--original` the energies and magnitudes to reach are
-            the original's, and only phase is the teacher's. With `--gan` a discriminator joins in; that wants a GPU.
+            the original's, and only phase is the teacher's; `--loudness` adds what an ear would hear of the
+            difference. With `--gan` a discriminator of magnitudes joins in, on a few segments of each batch.
 """
 
 import json
@@ -19,11 +20,13 @@ from torch import Tensor
 
 from . import FRAME, STAGES
 from .discriminator import Discriminator, feature_loss, fool_loss, judge_loss
-from .losses import Spectral, companded
+from .losses import Loudness, Spectral, companded
 from .model import SIZES, Codec, Decoder, Encoder, parameters
 
 #: Frames at the start of a segment that warm the memory up and are not judged.
 WARM = 16
+#: Segments of a batch that the discriminator sees, samples of each, and its steps before the codec listens to it.
+JUDGED, JUDGED_SAMPLES, JUDGE_ALONE = 6, 20_000, 200
 
 
 @dataclass
@@ -37,11 +40,14 @@ class Options:
     seed: int = 0
     device: str = "cpu"
     gan: bool = False
+    anew: bool = False
+    fool: float = 0.5
     compile: bool = True
     save_every: int = 500
     lost: float = 0.1
     teacher: bool = True
     original: bool = False
+    loudness: float = 0.0
 
 
 class Segments:
@@ -164,7 +170,8 @@ class Trainer:
             torch.optim.AdamW(self.judge.parameters(), 3e-4, betas=(0.8, 0.99)) if self.judge else None
         )
         self.spectral = Spectral(1.0).to(options.device)
-        self.step = 0
+        self.loudness = Loudness().to(options.device)
+        self.step, self.begun, self.judged = 0, 0, 0
         self.path = work / f"{options.stage}-{options.size}.pt"
         self.log = work / f"{options.stage}-{options.size}.csv"
         if options.compile:
@@ -175,6 +182,8 @@ class Trainer:
         state = {
             "options": asdict(self.o),
             "step": self.step,
+            "begun": self.begun,
+            "judged": self.judged,
             "model": self.model.state_dict(),
             "average": self.average.weights,
             "optimizers": [o.state_dict() for o in self.optimizers],
@@ -194,16 +203,20 @@ class Trainer:
         self.average.weights, self.average.steps = state["average"], state["step"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self.step, self.begun = state["step"], state.get("begun", 0)
+        if self.o.anew:
+            self.begun = self.step
         if self.judge and state["judge"]:
             self.judge.load_state_dict(state["judge"])
             self.judge_optimizer.load_state_dict(state["judge_optimizer"])
-        self.step = state["step"]
+            self.judged = state["judged"]
         print(f"resumed {self.path} at step {self.step}", flush=True)
 
     def schedule(self) -> float:
-        """Warm-up over 200 steps, then half a cosine down to 2 %."""
-        done = min(self.step / self.o.steps, 1)
-        return min(1, (self.step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        """Warm-up over 200 steps, then half a cosine down to 2 %, counted from where `--anew` was last given."""
+        since = self.step - self.begun
+        done = min(since / max(self.o.steps - self.begun, 1), 1)
+        return min(1, (since + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def segments(self, work: Path) -> Segments:
         return Segments(work, self.o)
@@ -274,20 +287,35 @@ class Trainer:
         m = companded(spectrum[:, 2 * WARM :], wanted[:, 2 * WARM :])
         loss = s + 0.3 * m + extra
         parts |= {"spectral": s.item(), "mdct": m.item()}
+        if self.o.loudness:
+            heard = self.loudness(out, want if energies is None else energies)
+            loss = loss + self.o.loudness * heard
+            parts["loudness"] = heard.item()
         if self.judge:
-            adversarial, fooled = self.adversarial(out, want)
+            adversarial, figures = self.adversarial(out, want if energies is None else energies, rng)
             loss = loss + adversarial
-            parts["fooled"] = fooled
+            parts |= figures
         return loss, parts
 
-    def adversarial(self, out: Tensor, want: Tensor) -> tuple[Tensor, float]:
+    def adversarial(self, out: Tensor, want: Tensor, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+        rows = torch.from_numpy(rng.choice(self.o.batch, min(JUDGED, self.o.batch), replace=False)).to(out.device)
+        at = int(rng.integers(0, max(out.shape[1] - JUDGED_SAMPLES, 0) + 1))
+        out, want = (x[rows, at : at + JUDGED_SAMPLES] for x in (out, want))
+        # As loud as each other: the judge is not to learn levels.
+        scale = 0.1 / (want.pow(2).mean(1, keepdim=True).sqrt() + 1e-3)
+        out, want = out * scale, want * scale
         judged = judge_loss(self.judge(want), self.judge(out.detach()))
         self.judge_optimizer.zero_grad(set_to_none=True)
         judged.backward()
         self.judge_optimizer.step()
+        self.judged += 1
+        if self.judged <= JUDGE_ALONE:
+            return out.new_zeros(()), {"judged": judged.item(), "fooled": 0.0, "seen": 0.0}
         self.judge.requires_grad_(False)
-        real, fake = self.judge(want), self.judge(out)
+        with torch.no_grad():
+            real = self.judge(want)
+        fake = self.judge(out)
         self.judge.requires_grad_(True)
-        fool = fool_loss(fake)
-        return fool + 5 * feature_loss(real, fake), fool.item()
+        fool, seen = fool_loss(fake), feature_loss(real, fake)
+        return self.o.fool * fool + 2 * seen, {"judged": judged.item(), "fooled": fool.item(), "seen": seen.item()}
 

@@ -46,8 +46,10 @@ pub struct PlayerStats {
     pub periods: u64,
     /// Of those, made up for what did not arrive.
     pub concealed: u64,
-    /// Of those, played from the copy in a later packet.
+    /// Of those, played from the copy in a later packet of AIC.
     pub redundant: u64,
+    /// Packets of Opus that were lost and taken from the one after (RFC 2198).
+    pub recovered: u64,
 }
 
 impl std::fmt::Debug for AicPlayer {
@@ -79,7 +81,7 @@ impl AicPlayer {
     /// What was received and played so far.
     #[must_use]
     pub fn stats(&self) -> PlayerStats {
-        self.stats
+        PlayerStats { recovered: self.track.recovered_packets(), ..self.stats }
     }
 
     /// The next 20 ms of 48 kHz mono, when they are due; `None` once the track ended.

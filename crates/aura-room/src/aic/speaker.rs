@@ -57,6 +57,8 @@ pub struct SpeakerStats {
     pub opus_packets: u64,
     /// Their payload, bytes.
     pub opus_bytes: u64,
+    /// Bytes of earlier Opus packets that were repeated beside them, at loss.
+    pub copied_bytes: u64,
     /// How often AIC was given up for Opus, by reason, in the order of [`Reason::ALL`].
     pub fallbacks: Vec<(Reason, u64)>,
     /// Share of our packets the server last reported lost, 0 to 1.
@@ -70,10 +72,10 @@ impl SpeakerStats {
         self.fallbacks.iter().find(|(found, _)| *found == reason).map_or(0, |(_, count)| *count)
     }
 
-    /// Payload of both codecs, bytes.
+    /// Payload of both codecs and of copies, bytes.
     #[must_use]
     pub const fn payload_bytes(&self) -> u64 {
-        self.aic_bytes + self.opus_bytes
+        self.aic_bytes + self.opus_bytes + self.copied_bytes
     }
 }
 
@@ -118,9 +120,11 @@ impl AicTrack {
                 .map_err(|error| RoomError::Codec(error.to_string()))?;
         let mut outcome = Written::Dropped;
         for coded in packets {
+            let copy = coded.copy.as_ref().filter(|_| self.track.takes_copies());
+            let copied = copy.map_or(0, |copy| copy.payload.len() as u64);
             let (aic, bytes) = (coded.aic, coded.payload.len() as u64);
             if self.track.write_coded(coded).await? == Written::Sent {
-                lock(&self.speaker).stats.count(aic, bytes);
+                lock(&self.speaker).stats.count(aic, bytes, copied);
                 outcome = Written::Sent;
             }
         }
@@ -194,6 +198,7 @@ impl Speaker {
             samples: 0,
             level: Some((packet.level & 0x7f) | if packet.voice { 0x80 } else { 0 }),
             meta: packet.meta.map(|meta| Bytes::copy_from_slice(&meta)),
+            copy: packet.copy,
             marker: packet.marker,
         }
     }
@@ -205,13 +210,14 @@ impl Speaker {
 }
 
 impl SpeakerStats {
-    fn count(&mut self, aic: bool, bytes: u64) {
+    fn count(&mut self, aic: bool, bytes: u64, copied: u64) {
         let (packets, total) = match aic {
             true => (&mut self.aic_packets, &mut self.aic_bytes),
             false => (&mut self.opus_packets, &mut self.opus_bytes),
         };
         *packets += 1;
         *total += bytes;
+        self.copied_bytes += copied;
     }
 }
 

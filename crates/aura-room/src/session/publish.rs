@@ -241,6 +241,7 @@ impl Session {
                 rtp: LinkTrack(Arc::clone(&wire.rtp)),
                 payload_type,
                 audio_level_id: sdp::extension_id(answer, &mid, sdp::AUDIO_LEVEL_URI),
+                red: sdp::payload_type(answer, &mid, "red").filter(|_| codec == Codec::Opus),
                 aic: aic_terms(answer, &mid, self.options.aic_model.as_deref()),
             }));
             if let Some(reply) = published.reply.take() {
@@ -366,6 +367,7 @@ fn add_track(track: &LocalTrack, options: &PublishOptions) -> proto::AddTrackReq
         muted: track.is_muted(),
         disable_dtx: options.disable_dtx,
         stereo: options.stereo,
+        // To LiveKit's server, which would take the whole track for RED; ours looks at the payload type of each packet.
         disable_red: true,
         source: source.into(),
         simulcast_codecs: vec![proto::SimulcastCodec {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use aura_media::{Codec, MediaKind};
+use aic_codec::stream::Earlier;
+use aura_media::{Codec, MediaKind, red};
 use aura_types::{Clock, SystemClock};
 use bytes::Bytes;
 use livekit_protocol::TrackSource;
@@ -26,6 +27,9 @@ use crate::error::{Result, RoomError};
 
 /// Largest RTP packet, so that no path in use fragments it.
 const MTU_BYTES: usize = 1_200;
+
+/// Payload type of Opus in our own list of codecs.
+pub(crate) const OPUS: u8 = 111;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub(crate) struct Link {
     pub(crate) rtp: LinkTrack,
     pub(crate) payload_type: u8,
     pub(crate) audio_level_id: Option<u8>,
+    /// Payload type of RFC 2198's redundancy around Opus.
+    pub(crate) red: Option<u8>,
     pub(crate) aic: AicTerms,
 }
 
@@ -102,6 +108,8 @@ pub(crate) struct Coded {
     pub(crate) aic: bool,
     /// Value of the `aic-meta` header extension.
     pub(crate) meta: Option<Bytes>,
+    /// The packet before, to be sent again beside this one, where the other side takes redundancy.
+    pub(crate) copy: Option<Earlier>,
     /// Start of a talk spurt, for who knows better than the time since the last packet.
     pub(crate) marker: bool,
 }
@@ -274,7 +282,8 @@ impl LocalTrack {
     ) -> Result<Written> {
         let samples = (duration.as_secs_f64() * f64::from(Codec::Aic.clock_rate())).round() as u32;
         let level = Some((level & 0x7f) | if voice { 0x80 } else { 0 });
-        let coded = Coded { payload, pause: 0, samples, level, aic: true, meta: None, marker: false };
+        let coded =
+            Coded { payload, pause: 0, samples, level, aic: true, meta: None, copy: None, marker: false };
         self.write_coded(coded).await
     }
 
@@ -292,13 +301,22 @@ impl LocalTrack {
     async fn write_packets(&self, frame: Bytes, duration: Duration, level: Option<u8>) -> Result<Written> {
         let samples = duration.as_secs_f64() * f64::from(self.inner.codec.clock_rate());
         let samples = samples.round() as u32;
-        let coded = Coded { payload: frame, pause: 0, samples, level, aic: false, meta: None, marker: false };
+        let coded = Coded {
+            payload: frame,
+            pause: 0,
+            samples,
+            level,
+            aic: false,
+            meta: None,
+            copy: None,
+            marker: false,
+        };
         self.write_coded(coded).await
     }
 
     /// Writes one frame of the track's codec, or of AIC in its place: sequence numbers and timestamps go on.
     pub(crate) async fn write_coded(&self, coded: Coded) -> Result<Written> {
-        let Coded { payload: frame, pause, samples, level, aic, meta, marker } = coded;
+        let Coded { payload: frame, pause, samples, level, aic, meta, copy, marker } = coded;
         let mut packetizer = self.inner.packetizer.lock().await;
         packetizer.skip_samples(pause);
         let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -315,6 +333,11 @@ impl LocalTrack {
             self.inner.spurt.store(true, Ordering::Relaxed);
             return Ok(Written::Dropped);
         };
+        let redundant = copy.zip(link.red).and_then(|(copy, red_type)| {
+            let copy = red::Copy { payload_type, ticks_back: copy.ticks_back, data: &copy.payload };
+            Some((red_type, Bytes::from(red::with_copy(copy, payload_type, &frame)?)))
+        });
+        let (payload_type, frame) = redundant.unwrap_or((payload_type, frame));
         let packets = packetizer.packetize(SystemClock.monotonic(), &frame, samples)?;
         let is_audio = self.inner.codec.kind() == MediaKind::Audio;
         for mut packet in packets {
@@ -333,6 +356,13 @@ impl LocalTrack {
             }
         }
         Ok(Written::Sent)
+    }
+
+    /// Whether earlier Opus packets may be repeated beside later ones (RFC 2198).
+    #[cfg(feature = "aic")]
+    pub(crate) fn takes_copies(&self) -> bool {
+        let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner);
+        link.as_ref().is_some_and(|link| link.red.is_some())
     }
 
     /// Share of our packets, 0 to 1, that the server last reported lost.
@@ -380,6 +410,15 @@ impl LocalTrack {
 
     pub(crate) fn want_keyframe(&self) {
         self.inner.keyframe.notify_one();
+    }
+}
+
+/// RFC 2198 around Opus, as the media stack describes codecs.
+pub(crate) fn redundancy() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: "audio/red".to_owned(),
+        sdp_fmtp_line: format!("{OPUS}/{OPUS}"),
+        ..rtc_codec(Codec::Opus)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aic_codec::payload::meta::{self, Meta};
-use aura_media::{Codec, MediaKind};
+use aura_media::{Codec, MediaKind, red};
 use aura_types::{Clock, SystemClock};
 pub use livekit_protocol::VideoQuality;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -58,6 +58,9 @@ struct Inner {
 struct Queue {
     packets: VecDeque<RtpPacket>,
     dropped: u64,
+    /// Sequence number of the newest packet.
+    newest: Option<u16>,
+    recovered: u64,
     ended: bool,
     codec: Option<Codec>,
     formats: Formats,
@@ -83,6 +86,8 @@ impl std::fmt::Debug for Feedback {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Formats {
     payload_types: Vec<(u8, Codec)>,
+    /// Redundancy after RFC 2198.
+    red: Option<u8>,
     meta_id: Option<u8>,
 }
 
@@ -91,6 +96,7 @@ impl Formats {
         let known = |(payload_type, name): (u8, &str)| Some((payload_type, Codec::parse(name)?));
         Self {
             payload_types: sdp::payload_types(sdp, mid).into_iter().filter_map(known).collect(),
+            red: sdp::payload_type(sdp, mid, "red"),
             meta_id: sdp::extension_id(sdp, mid, meta::URI),
         }
     }
@@ -151,6 +157,12 @@ impl RemoteTrack {
     #[must_use]
     pub fn dropped_packets(&self) -> u64 {
         self.lock().dropped
+    }
+
+    /// Packets that were lost and taken from the copy in the one after them (RFC 2198).
+    #[must_use]
+    pub fn recovered_packets(&self) -> u64 {
+        self.lock().recovered
     }
 
     /// The next RTP packet as it arrived, retransmissions resolved; `None` once the track ended.
@@ -262,11 +274,13 @@ impl RemoteTrack {
             if queue.ended {
                 return;
             }
-            if queue.packets.len() >= QUEUE_PACKETS {
-                queue.packets.pop_front();
-                queue.dropped += 1;
+            for packet in queue.without_redundancy(packet).into_iter().flatten() {
+                if queue.packets.len() >= QUEUE_PACKETS {
+                    queue.packets.pop_front();
+                    queue.dropped += 1;
+                }
+                queue.packets.push_back(packet);
             }
-            queue.packets.push_back(packet);
         }
         self.inner.ready.notify_one();
     }
@@ -283,6 +297,34 @@ impl RemoteTrack {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// The packet itself, and before it the one that was lost, where this one carries its copy. Nothing if malformed.
+    fn without_redundancy(&mut self, mut packet: RtpPacket) -> [Option<RtpPacket>; 2] {
+        let newest = *self.newest.get_or_insert(packet.sequence);
+        let ahead = packet.sequence.wrapping_sub(newest);
+        if ahead < 1 << 15 {
+            self.newest = Some(packet.sequence);
+        }
+        if self.formats.red != Some(packet.payload_type) {
+            return [None, Some(packet)];
+        }
+        let whole = packet.payload.clone();
+        let Some((payload_type, data)) = red::primary(&whole) else { return [None, None] };
+        (packet.payload_type, packet.payload) = (payload_type, whole.slice_ref(data));
+        let copy = red::newest_copy(&whole).filter(|_| (2..1 << 15).contains(&ahead));
+        let lost = copy.map(|copy| RtpPacket {
+            sequence: packet.sequence.wrapping_sub(1),
+            timestamp: packet.timestamp.wrapping_sub(u32::from(copy.ticks_back)),
+            marker: false,
+            payload_type: copy.payload_type,
+            payload: whole.slice_ref(copy.data),
+            ..packet
+        });
+        self.recovered += u64::from(lost.is_some());
+        [lost, Some(packet)]
     }
 }
 
@@ -340,6 +382,49 @@ mod tests {
             track.aic_meta().and_then(|meta| meta.quality_score()).map(|score| score > 0.9),
             Some(true)
         );
+    }
+
+    #[tokio::test]
+    async fn a_lost_packet_comes_back_from_the_copy_in_the_next() {
+        let track = RemoteTrack::new("TR_1".into(), "ann".into(), MediaKind::Audio, Some(Codec::Opus));
+        let ours =
+            "m=audio 9 X 63 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n";
+        track.set_formats(Formats::read(ours, "0"));
+        let redundant = |sequence, earlier: &'static [u8], data: &[u8]| {
+            let copy = red::Copy { payload_type: 111, ticks_back: 960, data: earlier };
+            let payload = red::with_copy(copy, 111, data).expect("fits").into();
+            RtpPacket { payload_type: 63, payload, ..packet(sequence) }
+        };
+        track.push(packet(65_534));
+        track.push(redundant(65_535, b"opus", b"second"));
+        // 0 is lost, then 2 to 3.
+        track.push(redundant(1, b"third", b"fourth"));
+        track.push(redundant(4, b"sixth", b"seventh"));
+        // Late: no copy of what has been there is made, nor taken from it.
+        track.push(redundant(3, b"fifth", b"sixth"));
+        track.push(RtpPacket {
+            payload: Bytes::from_static(&[0x80 | 111, 0, 0]),
+            payload_type: 63,
+            ..packet(5)
+        });
+        track.end();
+        let mut heard = Vec::new();
+        while let Some(packet) = track.next_packet().await {
+            assert_eq!(packet.payload_type, 111);
+            heard.push((packet.sequence, packet.timestamp, packet.payload));
+        }
+        let expected = [
+            (65_534, 65_534 * 960, "opus"),
+            (65_535, 65_535 * 960, "second"),
+            (0, 0_u32, "third"),
+            (1, 960, "fourth"),
+            (3, 3 * 960, "sixth"),
+            (4, 4 * 960, "seventh"),
+            (3, 3 * 960, "sixth"),
+        ];
+        let expected = expected.map(|(sequence, timestamp, data)| (sequence, timestamp, Bytes::from(data)));
+        assert_eq!(heard, expected);
+        assert_eq!(track.recovered_packets(), 2);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The codecs of a connection that speaks AIC.
 //!
 //! The media stack's default list uses AIC's payload type for something else, so this one is our own: AIC, always with
-//! Opus behind it, and the video codecs this crate puts together.
+//! Opus behind it and RFC 2198's redundancy around that, and the video codecs this crate puts together.
 
 use aic_codec::payload::sdp::{Fmtp, PAYLOAD_TYPE};
 use aura_media::Codec;
@@ -9,7 +9,11 @@ use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecPar
 use webrtc::error::Result;
 use webrtc::peer_connection::MediaEngine;
 
+use crate::track::{OPUS, redundancy};
+
 const VIDEO_CLOCK: u32 = 90_000;
+/// Payload type of redundancy; the number that browsers use.
+const RED: u8 = 63;
 
 /// Registers AIC of `model` and what else we take.
 pub(super) fn register_with_aic(engine: &mut MediaEngine, model: &str) -> Result<()> {
@@ -23,7 +27,7 @@ fn codecs(model: &str) -> Vec<(RtpCodecKind, RTCRtpCodecParameters)> {
     let mut codecs = Vec::new();
     for (codec, channels, payload_type, sdp_fmtp_line) in [
         (Codec::Aic, 0, PAYLOAD_TYPE, Fmtp::of(model).to_string()),
-        (Codec::Opus, 2, 111, "minptime=10;useinbandfec=1".to_owned()),
+        (Codec::Opus, 2, OPUS, "minptime=10;useinbandfec=1".to_owned()),
         (Codec::Pcmu, 0, 0, String::new()),
         (Codec::Pcma, 0, 8, String::new()),
     ] {
@@ -36,6 +40,8 @@ fn codecs(model: &str) -> Vec<(RtpCodecKind, RTCRtpCodecParameters)> {
         };
         codecs.push((RtpCodecKind::Audio, RTCRtpCodecParameters { rtp_codec, payload_type }));
     }
+    let red = RTCRtpCodecParameters { rtp_codec: redundancy(), payload_type: RED };
+    codecs.push((RtpCodecKind::Audio, red));
     let h264 = |mode, profile| {
         format!("level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={profile}")
     };

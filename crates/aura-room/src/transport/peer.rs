@@ -39,7 +39,7 @@ use super::keyframe::{KeyframeRequests, is_request, reported_loss};
 use crate::engine::sdp::{AUDIO_LEVEL_URI, overlooked_candidates, with_format_parameters};
 use crate::options::IceTransport;
 use crate::task::Tasks;
-use crate::track::{LocalTrack, rtc_codec};
+use crate::track::{LocalTrack, redundancy, rtc_codec};
 
 /// Silence after which a path counts as disconnected, and then as failed.
 const ICE_DISCONNECTED: Duration = Duration::from_secs(5);
@@ -363,6 +363,7 @@ impl Peer {
         let mut encodings = vec![encoding(track.codec())];
         if self.speaks_aic.is_some() && track.codec() == Codec::Opus {
             encodings.insert(0, encoding(Codec::Aic));
+            encodings.push(RTCRtpEncodingParameters { codec: redundancy(), ..encoding(Codec::Opus) });
         }
         let media = MediaStreamTrack::new(
             stream_id.clone(),

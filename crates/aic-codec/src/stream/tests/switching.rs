@@ -320,3 +320,26 @@ fn hostile_packets_are_refused_or_concealed() {
     }
     assert!(receiver.stats().refused > 500);
 }
+
+#[test]
+fn at_loss_opus_packets_repeat_the_one_before_and_nothing_else() {
+    let samples = voice(48_000.0, 6.0, 9);
+    let act = |n: usize, sender: &mut Sender| match n {
+        50 => sender.feedback(1_000, Feedback { loss: 0.15, mean_burst: 1.0, available_bps: None }),
+        100 => sender.block(Some(Reason::Disabled)),
+        200 => sender.block(None),
+        _ => {}
+    };
+    let sent = call(Settings { dtx: false, ..lenient() }, &samples, act, |_, _| false).packets;
+    let mut before: Option<&Packet> = None;
+    for (n, packet) in &sent {
+        let expected = before.filter(|before| before.codec == Codec::Opus && packet.codec == Codec::Opus);
+        let expected = expected.map(|before| Earlier {
+            ticks_back: packet.timestamp.wrapping_sub(before.timestamp) as u16,
+            payload: before.payload.clone(),
+        });
+        assert_eq!(packet.copy, expected, "frame {n}");
+        before = Some(packet);
+    }
+    assert!(sent.iter().filter(|(_, packet)| packet.copy.is_some()).count() > 80);
+}
