@@ -10,4 +10,7 @@ libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
     if let Some((_, primary)) = red::primary(payload) {
         assert!(primary.len() < payload.len());
     }
+    if let Some(copy) = red::newest_copy(payload) {
+        assert!(copy.data.len() + 5 <= payload.len());
+    }
 });

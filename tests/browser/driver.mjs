@@ -110,7 +110,7 @@ const methods = {
     return violations.flatMap((violation) =>
       violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
   },
-  screenshot: ({ page, path }) => page.screenshot({ path }).then(() => null),
+  screenshot: ({ page, path }) => page.screenshot({ path, fullPage: true }).then(() => null),
   requests: ({ entry }) => entry.requests,
 };
 

@@ -57,7 +57,12 @@ impl Browser {
             "name": name, "storage": storage, "phone": options.phone, "dark": options.dark, "blocked": options.blocked,
         });
         let id = self.bridge.call("open", params).await?;
-        Ok(Window { bridge: Arc::clone(&self.bridge), id, name: name.to_owned() })
+        let look = match (options.phone, options.dark) {
+            (true, _) => "phone",
+            (false, true) => "dark",
+            (false, false) => "light",
+        };
+        Ok(Window { bridge: Arc::clone(&self.bridge), id, name: name.to_owned(), look })
     }
 
     /// Opens a window on the page that speaks LiveKit without the web app.
@@ -74,6 +79,7 @@ pub struct Window {
     bridge: Arc<Bridge>,
     id: Value,
     name: String,
+    look: &'static str,
 }
 
 impl Window {
@@ -188,11 +194,13 @@ impl Window {
         .await
     }
 
-    /// Waits for running transitions, then has axe judge the page; panics with what it finds.
+    /// Waits for running transitions, keeps a picture among the test's logs, then has axe judge the page; panics with what it finds.
     pub async fn is_accessible(&self, screen: &str) {
         let still = "() => document.getAnimations().filter((a) => a.playState === 'running' && \
                      Number.isFinite(a.effect?.getComputedTiming().endTime)).length";
         self.until("nothing moves", still, |moving| *moving == 0).await;
+        let picture = fixture::log(&format!("{screen}-{}", self.look)).with_extension("png");
+        self.screenshot(&picture).await.expect("a picture is taken");
         let found = self.call("audit", json!({})).await.expect("axe runs");
         let faults: Vec<&str> = entries(&found).filter_map(Value::as_str).collect();
         assert!(faults.is_empty(), "{screen} ({}):\n{}", self.name, faults.join("\n"));
@@ -205,7 +213,7 @@ impl Window {
     }
 
     /// A picture of the page, as PNG.
-    pub async fn screenshot(&self, path: &std::path::Path) -> anyhow::Result<()> {
+    async fn screenshot(&self, path: &std::path::Path) -> anyhow::Result<()> {
         self.call("screenshot", json!({ "path": path })).await.map(drop)
     }
 

@@ -231,7 +231,7 @@ async fn a_dead_worker_and_a_stranger_bring_opus_back_for_a_while() -> Outcome {
     Ok(())
 }
 
-/// The switch and what it says, judged by axe and used by keyboard; a picture of each is kept.
+/// The switch and what it says, judged by axe and used by keyboard.
 async fn the_switch(dark: bool) -> Outcome {
     let _turn = fixture::turn().await;
     let Some(site) = Site::start(&["2414"]).await? else { return Ok(()) };
@@ -239,17 +239,12 @@ async fn the_switch(dark: bool) -> Outcome {
     let room = alice.create_room("Thin line").await?;
     alice.join(&format!("/room/{room}"), Mode::Single).await?;
     let window = &alice.window;
-    let pictures = fixture::log("pictures").with_extension("");
-    std::fs::create_dir_all(&pictures)?;
-    let picture = |name: &str| pictures.join(format!("{name}-{}.png", if dark { "dark" } else { "light" }));
-    println!("pictures in {}", pictures.display());
 
     window.evaluate(ANY_QUALITY, Value::Null).await?;
     window.evaluate("(id) => document.querySelector(id).focus()", Value::from(id("more"))).await?;
     window.key("Enter").await?;
     window.see(&id("low-bandwidth")).await?;
     window.is_accessible("menu with low bandwidth").await;
-    window.screenshot(&picture("menu")).await?;
     while window
         .evaluate("(id) => document.activeElement?.matches(id) ?? false", Value::from(id("low-bandwidth")))
         .await?
@@ -265,7 +260,6 @@ async fn the_switch(dark: bool) -> Outcome {
     window.key("Enter").await?;
     window.see("[role=switch]").await?;
     window.is_accessible("low bandwidth").await;
-    window.screenshot(&picture("status")).await?;
     // The focus is on the switch: the space bar turns it off, and with that the status goes.
     window.key(" ").await?;
     window.see_gone(&status).await?;

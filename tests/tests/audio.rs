@@ -126,7 +126,7 @@ async fn every_recording_can_be_listened_to_and_changed_while_it_plays() -> Outc
     assert!(clips.len() >= 3, "{clips:?}");
     for clip in clips {
         let heard = clip["heard"].as_array().context("versions")?;
-        assert_eq!(heard.len(), 7, "the original, three rates of AIC, three of Opus: {clip}");
+        assert_eq!(heard.len(), 8, "the original, three rates of AIC, four of Opus: {clip}");
         for version in heard {
             assert_eq!(version["seconds"], clip["duration_s"], "{version}");
             assert!(version["level_db"].as_f64() > Some(-45.0), "{version}");

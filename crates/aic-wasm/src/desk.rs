@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aic_codec::control::ladder::Ladder;
 use aic_codec::control::{Decision, Mode, Reason};
 use aic_codec::payload::Header;
 use aic_codec::stream::{Feedback, FrameReceiver, FrameSender, Played, Settings};
@@ -29,6 +30,8 @@ pub(crate) struct Desk {
     model: Option<Model>,
     streams: BTreeMap<i32, Stream>,
     opened: i32,
+    /// What Opus is sent at beside AIC or instead of it.
+    ladder: Option<Ladder>,
 }
 
 impl Desk {
@@ -116,6 +119,24 @@ impl Desk {
             let loss = share.clamp(0.0, 1.0);
             sender.feedback(now_ms, Feedback { loss, mean_burst: 1.0, available_bps: None });
         }
+    }
+
+    /// Bits per second for Opus on a link that carries `available_bps` (0: plenty) and loses this share of packets;
+    /// `reason` is why AIC is away, as in [`Self::status`].
+    pub(crate) fn rung(
+        &mut self,
+        now_ms: u64,
+        mode: u32,
+        reason: u32,
+        share: f32,
+        available_bps: u32,
+    ) -> i32 {
+        let Some(&mode) = Mode::ALL.get(mode as usize) else { return self.fail("no such mode") };
+        let reason = reason.checked_sub(1).and_then(|index| Reason::ALL.get(index as usize)).copied();
+        let available = (available_bps > 0).then_some(available_bps);
+        let ladder = self.ladder.get_or_insert_with(|| Ladder::new(mode));
+        let setting = ladder.update(now_ms, mode, reason, share.clamp(0.0, 1.0), available);
+        setting.bitrate_bps as i32
     }
 
     /// Leaves a sender's state in the buffer as four f64: reason to send Opus (0 for none, else one more than its
@@ -218,6 +239,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn opus_is_as_low_as_the_link() {
+        let mut desk = Desk::default();
+        // 20 kbit/s in packets of 40 ms, with their headers, are 30.
+        assert_eq!(desk.rung(0, 1, 0, 0.0, 30_000), 20_000);
+        assert_eq!(desk.rung(100, 1, Reason::Quality as u32 + 1, 0.0, 30_000), 16_000);
+        assert_eq!(desk.rung(200, 1, 0, 0.0, 14_000), 6_000);
+    }
+
+    #[test]
     fn faults_of_the_page_are_answered_not_obeyed() {
         let mut desk = Desk::default();
         assert_eq!(desk.sender(0, 0.85, 20.0), FAILED);
@@ -233,6 +263,8 @@ mod tests {
         assert_eq!(desk.push(7, 0, 0.0), FAILED);
         assert_eq!(desk.insert(7, 0), FAILED);
         desk.loss(7, 0, 2.0);
+        assert_eq!(desk.rung(0, 9, 0, 0.0, 0), FAILED);
+        assert_eq!(desk.rung(0, 1, 99, f32::NAN, 1), 6_000);
         desk.close(7);
     }
 }

@@ -58,6 +58,12 @@ pub extern "C" fn aic_loss(sender: i32, now_ms: f64, share: f32) {
     with(|desk| desk.loss(sender, now_ms as u64, share));
 }
 
+/// Bits per second for Opus, of the ladder that native senders climb.
+#[unsafe(no_mangle)]
+pub extern "C" fn aic_rung(now_ms: f64, mode: u32, reason: u32, share: f32, available_bps: u32) -> i32 {
+    with(|desk| desk.rung(now_ms as u64, mode, reason, share, available_bps))
+}
+
 /// Leaves a sender's state in the buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn aic_status(sender: i32) -> i32 {

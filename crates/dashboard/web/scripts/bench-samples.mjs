@@ -28,13 +28,16 @@ const { id: model } = JSON.parse(readFileSync(new URL("../../../aic-codec/models
 
 const clips = CLIPS.map(({ stratum, name, language, credit, noisy }, at) => {
   const clip = name ?? rows.find((row) => row.stratum === stratum)?.clip;
-  const version = (rate) => {
-    const row = rows.find((one) => one.stratum === stratum && one.clip === clip && one.condition === `aic-${rate}`);
-    if (!row) throw new Error(`${table} has no aic-${rate} of ${clip}: run make bench-aic`);
+  const measured = (condition) => {
+    const row = rows.find((one) => one.stratum === stratum && one.clip === clip && one.condition === condition);
+    if (!row) throw new Error(`${table} has no ${condition} of ${clip}: run make bench-aic`);
     const number = (column) => Number.parseFloat(row[column]);
     const scores = { quality: number("quality_score"), pesq: number("pesq"), stoi: number("stoi"), dnsmos: number("p808") };
-    return [rate, { wav: `${stratum}/aic-${rate}/${clip}.wav`, kbps: number("kbps"), scores }];
+    return { kbps: number("kbps"), scores };
   };
+  const aic = (rate) => [rate, { wav: `${stratum}/aic-${rate}/${clip}.wav`, ...measured(`aic-${rate}`) }];
+  // Its sound is made anew, the same way; only what it scored is taken from the table.
+  const opus = (rate) => [rate, { scores: measured(`opus-1.3-${rate.padStart(2, "0")}`).scores }];
   return {
     id: `reader-${at + 1}`,
     title: `Reader ${at + 1}${noisy ? ", beside a ventilator" : ""}`,
@@ -43,7 +46,8 @@ const clips = CLIPS.map(({ stratum, name, language, credit, noisy }, at) => {
     credit: `${credit}, ${clip}`,
     seconds: SECONDS,
     original: `${stratum}/reference/${clip}.wav`,
-    aic: Object.fromEntries(["1.5", "3", "6"].map(version)),
+    aic: Object.fromEntries(["1.5", "3", "6"].map(aic)),
+    opus: Object.fromEntries(["6", "12", "24", "32"].map(opus)),
   };
 });
 writeFileSync(join(bench, "clips.json"), JSON.stringify({ model, clips }, null, 1));

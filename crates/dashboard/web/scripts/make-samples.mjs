@@ -19,7 +19,7 @@
 //       "opus": { "12": { "scores": { … } } },           // optional: scores of the versions made here
 //     }] }
 //
-// The Opus versions (12, 24, 32 kbit/s; VBR, voice, frames of 20 ms, 48 kHz) are encoded here, their rate is measured
+// The Opus versions (6, 12, 24, 32 kbit/s; VBR, voice, frames of 20 ms, 48 kHz) are encoded here, their rate is measured
 // from their packets, and what is played is decoded again: every version is FLAC, 16 kHz, 16 bit, of the same length,
 // so that the page can change between them in the middle of a word. index.json is what the page reads
 // (src/aic-console/listen/catalogue.ts). More than 3 MB in all is refused.
@@ -30,7 +30,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const RATE = 16_000;
-const OPUS = ["12", "24", "32"];
+const OPUS = ["6", "12", "24", "32"];
 const AIC = ["1.5", "3", "6"];
 const MAX_SECONDS = 6;
 const MAX_BYTES = 3_000_000;

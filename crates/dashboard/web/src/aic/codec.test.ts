@@ -90,6 +90,13 @@ describe.skipIf(!built)("the codec in WebAssembly", () => {
     receiver.close();
   });
 
+  it("sends Opus as low as the link is", () => {
+    const link = { mode: "adaptive", reason: null, share: 0 } as const;
+    expect(codec.rung({ ...link, availableBps: 30_000 }, 0)).toBe(20_000);
+    expect(codec.rung({ ...link, reason: "quality", availableBps: 30_000 }, 100)).toBe(16_000);
+    expect(codec.rung({ ...link, availableBps: 14_000 }, 200)).toBe(6_000);
+  });
+
   it("refuses what is no payload", () => {
     const receiver = codec.receiver();
     for (const bytes of [[], [0xff], [0xc0, 1, 2, 3], Array.from({ length: 500 }, () => 0x80)]) {

@@ -1,7 +1,7 @@
 // The codec as the worker uses it: crates/aic-wasm behind a typed face. Addresses never leave this file; every call
 // passes its data through one exchange buffer whose place in memory is asked for anew, since memory may grow.
 import type { Reason } from "./choice";
-import { FRAME, type Files, type Mode, type Settings } from "./messages";
+import { FRAME, type Files, type Link, type Mode, type Settings } from "./messages";
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -12,6 +12,7 @@ interface Exports {
   aic_push(sender: number, nowMs: number, tookMs: number): number;
   aic_first(sender: number): number;
   aic_loss(sender: number, nowMs: number, share: number): void;
+  aic_rung(nowMs: number, mode: number, reason: number, share: number, availableBps: number): number;
   aic_status(sender: number): number;
   aic_receiver(): number;
   aic_insert(receiver: number, frame: number): number;
@@ -65,6 +66,12 @@ export class Codec {
   sender(settings: Settings): Sender {
     const mode = MODES.indexOf(settings.mode);
     return new Sender(this.exports, this.exports.aic_sender(mode, settings.minQuality, settings.maxLatencyMs));
+  }
+
+  /** Bits per second for Opus over such a link. */
+  rung({ mode, reason, share, availableBps }: Link, nowMs: number): number {
+    const [way, why] = [MODES.indexOf(mode), REASONS.indexOf(reason)];
+    return checked(this.exports, this.exports.aic_rung(nowMs, way, why, share, availableBps));
   }
 
   receiver(): Receiver {

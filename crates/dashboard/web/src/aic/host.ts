@@ -23,7 +23,7 @@ export type Ready = "off" | "loading" | "ready" | "late" | "failed";
 export interface HostEvents {
   changed(): void;
   packet(frame: number, payload: Uint8Array): void;
-  report(send: SendReport | null, voices: VoiceReport[]): void;
+  report(send: SendReport | null, voices: VoiceReport[], opusBps: number | null): void;
   recorded(id: string, pcm: Int16Array): void;
 }
 
@@ -122,7 +122,7 @@ export class Host {
         break;
       case "report":
         if (this.state === "late") this.become("ready");
-        this.events.report(message.send, message.voices);
+        this.events.report(message.send, message.voices, message.opusBps);
         break;
       case "recorded":
         this.events.recorded(message.id, message.pcm);

@@ -17,6 +17,17 @@ export interface Settings {
 
 export const DEFAULTS: Settings = { mode: "adaptive", minQuality: 0.85, maxLatencyMs: 20 };
 
+/** What decides how low Opus is sent. */
+export interface Link {
+  mode: Mode;
+  /** Why AIC is away, or null. */
+  reason: Reason | null;
+  /** Share of packets the listeners report lost, 0–1. */
+  share: number;
+  /** What the link carries, headers included. */
+  availableBps: number;
+}
+
 /** The contents of the codec's and the model's files. */
 export interface Files {
   wasm: ArrayBuffer;
@@ -32,6 +43,8 @@ export type ToWorker =
   | { type: "capture"; port: MessagePort }
   /** Null stops sending. */
   | { type: "send"; settings: Settings | null }
+  /** How the link is; null when no low Opus is sent. */
+  | { type: "link"; link: Link | null }
   | { type: "loss"; share: number }
   /** A remote voice: its player asks for frames on `port`. */
   | { type: "open"; id: string; port: MessagePort }
@@ -77,7 +90,8 @@ export type FromWorker =
   | { type: "ready"; model: string; encodeMs: number; decodeMs: number }
   | { type: "failed"; message: string }
   | { type: "packet"; frame: number; payload: Uint8Array }
-  | { type: "report"; send: SendReport | null; voices: VoiceReport[] }
+  /** `opusBps` is for low Opus over the link as last told, null without one. */
+  | { type: "report"; send: SendReport | null; voices: VoiceReport[]; opusBps: number | null }
   | { type: "recorded"; id: string; pcm: Int16Array };
 
 export type ToPlayer = Float32Array;

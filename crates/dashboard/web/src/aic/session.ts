@@ -8,12 +8,14 @@ import { Host } from "./host";
 import { Speaking } from "./level";
 import { DEFAULTS, FRAME_MS, type SendReport, type Settings, type VoiceReport } from "./messages";
 import { Microphone } from "./microphone";
-import { UplinkControl } from "./uplink";
+import { estimated, LOW_BPS, LOW_LINK_BPS, UplinkControl } from "./uplink";
 import { LOSS_TOPIC, setSpeaking, Voices } from "./voices";
 
 const STEP_MS = 100;
 const LOSS_HOLD_MS = 5000;
 const ANNOUNCE_RETRY_MS = 2000;
+/** How often the browser is asked what the link carries. */
+const ESTIMATE_MS = 1000;
 /** A link that has been excellent for this long can spare the codec's files. */
 const PREFETCH_MS = 20_000;
 
@@ -25,14 +27,16 @@ export interface View {
   reason: Reason | null;
   /** The reason lies with this page, not with a listener. */
   here: boolean;
-  /** Payload, kilobits per second. */
+  /** Payload of AIC, kilobits per second. */
   kbps: number | null;
+  /** What low Opus is held to, or would be. */
+  opusKbps: number;
   quality: number | null;
   /** Voices that are heard over AIC. */
   voices: number;
 }
 
-const IDLE: View = { want: false, state: "idle", reason: null, here: false, kbps: null, quality: null, voices: 0 };
+const IDLE: View = { want: false, state: "idle", reason: null, here: false, kbps: null, opusKbps: LOW_BPS / 1000, quality: null, voices: 0 };
 
 /** What was sent since it was last asked for. */
 export interface Usage {
@@ -69,6 +73,9 @@ export class AicSession {
   /** The worker's sender: of which worker, with which settings; null while there is none. */
   private sending: { generation: number; settings: Settings } | null = null;
   private frameBase = 0;
+  private opusBps = LOW_BPS;
+  private linkBps = LOW_LINK_BPS;
+  private estimatedAt = Number.NEGATIVE_INFINITY;
   private announcedAt = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setInterval> | undefined;
   private queued = false;
@@ -78,7 +85,7 @@ export class AicSession {
     this.host = new Host({
       changed: () => this.soon(),
       packet: (frame, payload) => this.sendPacket(frame, payload),
-      report: (send, voices) => this.report(send, voices),
+      report: (send, voices, opusBps) => this.report(send, voices, opusBps),
       recorded: (id, pcm) => this.waiting.get(id)?.(pcm),
     });
     this.voices = new Voices(room, this.host, () => this.soon());
@@ -180,7 +187,9 @@ export class AicSession {
     this.encode((plan.aic || shadow) && speaks ? speaks.mediaStreamTrack : null);
     if (situation.model !== null && wanted(situation)) void this.publish();
     if (before.aic && !plan.aic) this.end();
-    this.uplink.set(audio?.sender ?? null, plan.opus ? (this.want || (wanted(situation) && !plan.aic) ? "low" : "normal") : "off");
+    const low = this.want || (wanted(situation) && !plan.aic);
+    this.uplink.set(audio?.sender ?? null, plan.opus ? (low ? "low" : "normal") : "off", this.opusBps);
+    if (low && plan.opus) this.estimate(audio?.sender, now);
 
     this.voices.sync(this.want, now);
     this.announce(now);
@@ -263,8 +272,9 @@ export class AicSession {
     }
   }
 
-  private report(send: SendReport | null, voices: VoiceReport[]): void {
+  private report(send: SendReport | null, voices: VoiceReport[], opusBps: number | null): void {
     const now = performance.now();
+    this.opusBps = opusBps ?? LOW_BPS;
     const { opus, aic } = this.chooser.plan;
     this.send = this.sending ? send : null;
     this.voices.report(voices, now);
@@ -286,7 +296,7 @@ export class AicSession {
       setSpeaking(this.room, local, speaks, this.send?.level ?? 0);
       this.room.emit(RoomEvent.ActiveSpeakersChanged, this.room.activeSpeakers);
     }
-    this.forwardLoss(now);
+    this.forwardLink(now);
     this.soon();
   }
 
@@ -296,11 +306,23 @@ export class AicSession {
     this.losses.set(participant.identity, { share: share / 255, at: performance.now() });
   };
 
-  private forwardLoss(now: number): void {
-    if (this.losses.size === 0) return;
+  private forwardLink(now: number): void {
+    const heard = this.losses.size > 0;
     for (const [identity, { at }] of this.losses) if (now - at > LOSS_HOLD_MS) this.losses.delete(identity);
     const share = Math.max(0, ...[...this.losses.values()].map((loss) => loss.share));
-    this.host.post({ type: "loss", share });
+    if (heard) this.host.post({ type: "loss", share });
+    const { opus, reason } = this.chooser.plan;
+    this.host.post({ type: "link", link: opus ? { mode: this.settings.mode, reason, share, availableBps: this.linkBps } : null });
+  }
+
+  /** What the browser thinks that the link carries: never more than whoever wants little data may use. */
+  private estimate(sender: RTCRtpSender | undefined, now: number): void {
+    if (!sender || now - this.estimatedAt < ESTIMATE_MS) return;
+    this.estimatedAt = now;
+    sender
+      .getStats()
+      .then((stats) => (this.linkBps = Math.min(LOW_LINK_BPS, estimated(stats) ?? LOW_LINK_BPS)))
+      .catch(() => {});
   }
 
   private announce(now: number): void {
@@ -334,6 +356,7 @@ export class AicSession {
       reason: plan.reason,
       here: situation.model === null || this.track === null,
       kbps: plan.aic && this.send && this.send.rateKbps > 0 ? Math.round(this.send.rateKbps * 10) / 10 : null,
+      opusKbps: this.opusBps / 1000,
       quality: plan.aic && this.send?.quality != null ? Math.round(this.send.quality * 100) / 100 : null,
       voices: this.voices.heard.filter(({ playing }) => playing).length,
     };

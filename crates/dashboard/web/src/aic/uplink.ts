@@ -3,8 +3,10 @@
 
 export type Uplink = "off" | "low" | "normal";
 
-/** Wideband Opus at its least: what a slow link can still carry beside the packets' own headers. */
+/** Low Opus while the codec, which knows better, does not run. */
 export const LOW_BPS = 16_000;
+/** The link of somebody who asked for little data, unless it is found to be slower. */
+export const LOW_LINK_BPS = 30_000;
 
 /** Parameters newer than TypeScript's list. */
 interface Encoding extends RTCRtpEncodingParameters {
@@ -13,8 +15,16 @@ interface Encoding extends RTCRtpEncodingParameters {
   codec?: RTCRtpCodec;
 }
 
+/** The browser's estimate for the path in use, bits per second. Pure. */
+export function estimated(stats: RTCStatsReport): number | null {
+  const entries = [...stats.values()] as Record<string, unknown>[];
+  const chosen = entries.find(({ type }) => type === "transport")?.selectedCandidatePairId;
+  const bps = entries.find(({ type, id }) => type === "candidate-pair" && id === chosen)?.availableOutgoingBitrate;
+  return typeof bps === "number" && bps > 0 ? Math.round(bps) : null;
+}
+
 /** What an encoding becomes; `before` is what it was when the track was published. Pure. */
-export function encodingFor(uplink: Uplink, before: Encoding, opus: RTCRtpCodec | null): Encoding {
+export function encodingFor(uplink: Uplink, before: Encoding, opus: RTCRtpCodec | null, lowBps: number): Encoding {
   const { codec: _codec, ...rest } = before;
   switch (uplink) {
     case "off":
@@ -23,15 +33,17 @@ export function encodingFor(uplink: Uplink, before: Encoding, opus: RTCRtpCodec 
       return { ...before, active: true };
     case "low":
       // Redundant copies (RED) would double the rate: plain Opus, where the browser lets one choose.
-      return { ...rest, active: true, maxBitrate: LOW_BPS, adaptivePtime: true, ...(opus && { codec: opus }) };
+      return { ...rest, active: true, maxBitrate: lowBps, adaptivePtime: true, ...(opus && { codec: opus }) };
   }
 }
 
 /** Applies wishes to whichever sender the microphone has, one after another, the newest last. */
 export class UplinkControl {
   private wish: Uplink = "normal";
+  private lowBps = LOW_BPS;
   private sender: RTCRtpSender | null = null;
   private applied: Uplink = "normal";
+  private appliedBps = LOW_BPS;
   private before: Encoding | null = null;
   private queue: Promise<void> = Promise.resolve();
 
@@ -40,21 +52,23 @@ export class UplinkControl {
     return this.sender ? this.applied : "normal";
   }
 
-  /** Call whenever the wish or the sender may have changed. */
-  set(sender: RTCRtpSender | null, wish: Uplink): void {
+  /** Call whenever the wish, how low `low` is, or the sender may have changed. */
+  set(sender: RTCRtpSender | null, wish: Uplink, lowBps: number): void {
     if (sender !== this.sender) {
       this.sender = sender;
       this.applied = "normal";
       this.before = null;
     }
-    if (wish === this.wish && wish === this.applied) return;
+    const same = wish === this.wish && wish === this.applied;
+    if (same && (wish !== "low" || (lowBps === this.lowBps && lowBps === this.appliedBps))) return;
     this.wish = wish;
+    this.lowBps = lowBps;
     this.queue = this.queue.then(() => this.apply()).catch(() => {});
   }
 
   private async apply(): Promise<void> {
-    const { sender, wish } = this;
-    if (!sender || wish === this.applied) return;
+    const { sender, wish, lowBps } = this;
+    if (!sender || (wish === this.applied && (wish !== "low" || lowBps === this.appliedBps))) return;
     const parameters = sender.getParameters();
     const [encoding] = parameters.encodings;
     // Not negotiated yet: the next call tries again.
@@ -62,14 +76,16 @@ export class UplinkControl {
     this.before ??= { ...encoding };
     const opus = parameters.codecs.find((codec) => codec.mimeType.toLowerCase() === "audio/opus") ?? null;
     try {
-      parameters.encodings = [encodingFor(wish, this.before, opus)];
+      parameters.encodings = [encodingFor(wish, this.before, opus, lowBps)];
       await sender.setParameters(parameters);
     } catch {
       // A browser that knows fewer parameters: what matters is whether and how much.
       const plain = sender.getParameters();
-      plain.encodings = [{ ...plain.encodings[0], active: wish !== "off", ...(wish === "low" && { maxBitrate: LOW_BPS }) }];
+      plain.encodings = [{ ...plain.encodings[0], active: wish !== "off", ...(wish === "low" && { maxBitrate: lowBps }) }];
       await sender.setParameters(plain);
     }
-    if (sender === this.sender) this.applied = wish;
+    if (sender !== this.sender) return;
+    this.applied = wish;
+    this.appliedBps = lowBps;
   }
 }

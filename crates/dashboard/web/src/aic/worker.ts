@@ -1,7 +1,7 @@
 // The codec's own thread: encodes the microphone, decodes every remote voice when its player asks.
 import { Codec, type Receiver, type Sender } from "./codec";
 import { Level } from "./level";
-import { FRAME, type Done, type FromWorker, type SendReport, type Settings, type ToWorker, type VoiceReport } from "./messages";
+import { FRAME, type Done, type FromWorker, type Link, type SendReport, type Settings, type ToWorker, type VoiceReport } from "./messages";
 
 const REPORT_MS = 100;
 /** Frames of the self-test: browsers need some to see what is worth optimising. */
@@ -35,6 +35,7 @@ const spoken = new Level();
 const said: Float32Array[] = [];
 let took: number[] = [];
 let lastTook = 0;
+let link: Link | null = null;
 
 const post = (message: FromWorker, transfer: Transferable[] = []) => self.postMessage(message, { transfer });
 
@@ -55,6 +56,9 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       sender?.close();
       sender = data.settings && codec ? codec.sender(data.settings) : null;
       took = [];
+      break;
+    case "link":
+      link = data.link;
       break;
     case "loss":
       sender?.loss(data.share, performance.now());
@@ -188,7 +192,8 @@ function report(): void {
     waiting: voice.waiting,
     late: voice.receiver.late,
   }));
-  post({ type: "report", send: sendReport(), voices: list });
+  const opusBps = link && codec ? codec.rung(link, performance.now()) : null;
+  post({ type: "report", send: sendReport(), voices: list, opusBps });
 }
 
 function sendReport(): SendReport | null {

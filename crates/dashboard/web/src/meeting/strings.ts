@@ -58,7 +58,7 @@ export const t = area("meeting", {
   low_sending_rate: "AIC at {kbps} kbit/s",
   low_sending_aic: "AIC",
   low_sending_both: "AIC and ordinary sound",
-  low_sending_opus: "Opus at 16 kbit/s",
+  low_sending_opus: "Opus at {kbps} kbit/s",
   low_sending_normal: "Ordinary sound",
   low_why: "Because",
   low_quality: "Quality",

@@ -18,7 +18,7 @@ const clip = (id: string, variants: string[]): Clip => ({
   duration_s: 5,
   variants: variants.map(variant),
 });
-const ALL = ["original", "aic-1.5", "aic-3", "aic-6", "opus-12", "opus-24", "opus-32"];
+const ALL = ["original", "aic-1.5", "aic-3", "aic-6", "opus-6", "opus-12", "opus-24", "opus-32"];
 const catalogue = (clips: Clip[]): Catalogue => ({ model: "aic16m-1", clips });
 
 /** A small generator with a seed, so that a failure can be repeated. */

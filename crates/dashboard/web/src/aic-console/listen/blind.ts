@@ -25,7 +25,7 @@ const PAIRS: [string, string][] = [
   ["aic-3", "aic-6"],
   ["aic-6", "opus-32"],
   ["aic-1.5", "aic-3"],
-  ["aic-1.5", "opus-12"],
+  ["aic-1.5", "opus-6"],
 ];
 
 type Chance = () => number;

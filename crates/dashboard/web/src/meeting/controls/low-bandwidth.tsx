@@ -20,14 +20,14 @@ function summary({ state, kbps, voices }: Aic): string {
   }
 }
 
-function sending({ state, kbps }: Aic): string {
+function sending({ state, kbps, opusKbps }: Aic): string {
   switch (state) {
     case "aic":
       return kbps === null ? t("low_sending_aic") : t("low_sending_rate", { kbps: String(kbps) });
     case "both":
       return t("low_sending_both");
     case "low":
-      return t("low_sending_opus");
+      return t("low_sending_opus", { kbps: String(opusKbps) });
     case "starting":
     case "idle":
       return t("low_sending_normal");
