@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use crate::client::{Client, format, numbered, opening, packets_of, steady};
 use crate::server::Server;
-use crate::sound::{Noise, to_pcm, voice};
+use crate::sound::{Noise, random_bytes, to_pcm, voice};
 
 fn pcm(bytes: usize) -> pb::Audio {
     pb::Audio {
@@ -155,7 +155,7 @@ async fn malformed_packets_are_refused_one_by_one_and_the_stream_goes_on() {
     let mut client = server.sfu().await;
     let mut noise = Noise::new(7);
     for codec in [pb::Codec::Aic, pb::Codec::Opus] {
-        let mut sent = numbered((0..300).map(|index| noise.bytes(index % 180)));
+        let mut sent = numbered((0..300).map(|index| random_bytes(&mut noise, index % 180)));
         for packet in &mut sent {
             // Wild numbers too, but most in order.
             match noise.bits() % 10 {
