@@ -21,6 +21,9 @@ use ten_kilo::TenKilo;
 pub const DECODER_DELAY: usize = 160;
 /// The window of the online score: 1.5 s of hops, and of samples at 10 kHz.
 const WINDOW_ROWS: usize = 150;
+/// What counts as speech in it is judged by the level of the last 10 s, as in a clip of that length: by the window's own,
+/// breath and the ends of words count as much as vowels, and the scores are lower than the clip's.
+const LEVEL_ROWS: usize = 1_000;
 const WINDOW_10K: usize = 15_000;
 
 /// A score and its parts.
@@ -57,7 +60,8 @@ pub fn score(reference: &[f32], decoded: &[f32]) -> Option<Score> {
         samples.windows(mel::WINDOW).step_by(mel::HOP).map(|window| analyser.row(window)).collect()
     };
     let (r, d) = (rows(&mut analyser, reference), rows(&mut analyser, decoded));
-    let (distance_db, envelope) = mel::compare(&r, &d)?;
+    let mean = r.iter().map(mel::loudness).sum::<f32>() / r.len().max(1) as f32;
+    let (distance_db, envelope) = mel::compare(&r, &d, mean)?;
     Some(Score { stoi: stoi(reference, decoded, 16_000)?, envelope, distance_db })
 }
 
@@ -68,6 +72,8 @@ pub struct Scorer {
     stoi: Stoi,
     reference: Side,
     decoded: Side,
+    /// How loud the reference was.
+    level: VecDeque<f32>,
     /// Reference samples that the decoder has not returned yet.
     ahead: VecDeque<f32>,
 }
@@ -89,6 +95,7 @@ impl Scorer {
             stoi: Stoi::default(),
             reference: Side::default(),
             decoded: Side::default(),
+            level: VecDeque::new(),
             ahead: VecDeque::from(vec![0.0; delay]),
         }
     }
@@ -100,15 +107,23 @@ impl Scorer {
         for (sample, ahead) in aligned.iter_mut().zip(self.ahead.drain(..FRAME)) {
             *sample = ahead;
         }
-        self.reference.push(&aligned, &mut self.analyser);
+        let new = self.reference.push(&aligned, &mut self.analyser);
+        for row in self.reference.rows.iter().rev().take(new).rev() {
+            if self.level.len() == LEVEL_ROWS {
+                self.level.pop_front();
+            }
+            self.level.push_back(mel::loudness(row));
+        }
         self.decoded.push(decoded, &mut self.analyser);
     }
 
     /// The score now; none if the window holds less than 0.4 s of speech. Costs about as much as coding a frame: ask
     /// every 200 ms.
     pub fn score(&mut self) -> Option<Score> {
-        let (distance_db, envelope) =
-            mel::compare(self.reference.rows.make_contiguous(), self.decoded.rows.make_contiguous())?;
+        let mean = self.level.iter().sum::<f32>() / self.level.len().max(1) as f32;
+        let (reference, decoded) =
+            (self.reference.rows.make_contiguous(), self.decoded.rows.make_contiguous());
+        let (distance_db, envelope) = mel::compare(reference, decoded, mean)?;
         let stoi = self
             .stoi
             .measure(self.reference.at_10k.make_contiguous(), self.decoded.at_10k.make_contiguous())?;
@@ -125,21 +140,24 @@ impl Scorer {
 }
 
 impl Side {
-    fn push(&mut self, frame: &[f32; FRAME], analyser: &mut Analyser) {
+    /// Answers how many rows are new.
+    fn push(&mut self, frame: &[f32; FRAME], analyser: &mut Analyser) -> usize {
         self.samples.extend_from_slice(frame);
-        let mut start = 0;
+        let (mut start, mut new) = (0, 0);
         while start + mel::WINDOW <= self.samples.len() {
             if self.rows.len() == WINDOW_ROWS {
                 self.rows.pop_front();
             }
             self.rows.push_back(analyser.row(&self.samples[start..start + mel::WINDOW]));
             start += mel::HOP;
+            new += 1;
         }
         self.samples.drain(..start);
         if self.at_10k.len() >= WINDOW_10K {
             self.at_10k.drain(..ten_kilo::OUT);
         }
         self.at_10k.extend(self.ten_kilo.push(frame));
+        new
     }
 }
 

@@ -62,10 +62,13 @@ impl Analyser {
     }
 }
 
-/// Mean absolute difference in dB, and mean correlation of the bands' envelopes, where `reference` has speech.
-pub(super) fn compare(reference: &[Row], decoded: &[Row]) -> Option<(f32, f32)> {
-    let loudness = |row: &Row| row.iter().sum::<f32>();
-    let mean = reference.iter().map(loudness).sum::<f32>() / reference.len().max(1) as f32;
+pub(super) fn loudness(row: &Row) -> f32 {
+    row.iter().sum()
+}
+
+/// Mean absolute difference in dB, and mean correlation of the bands' envelopes, where `reference` has speech. `mean`
+/// is the loudness of the clip that the rows belong to.
+pub(super) fn compare(reference: &[Row], decoded: &[Row], mean: f32) -> Option<(f32, f32)> {
     let spoken: Vec<bool> = reference.iter().map(|row| loudness(row) > mean * PAUSE).collect();
     let count = spoken.iter().filter(|&&spoken| spoken).count();
     // -70 dB of full scale, as the windowed transform sees it.
