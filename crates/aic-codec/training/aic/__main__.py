@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,7 @@ def smoke() -> None:
                 for t in (fresh, second)
             )
         assert trained_loss < 0.8 * fresh_loss, (fresh_loss, trained_loss, losses)
+        judged_steps(work, replace(options, steps=70, gan=True, loudness=3.0, anew=True, judge_alone=3))
         export(work, "s", "smoke-1", work / "model")
         codec, offline = Streamed(work / "model"), Codec(SIZES["s"])
         offline.load_state_dict(torch.load(second.path)["average"], strict=False)
@@ -147,6 +149,18 @@ def smoke() -> None:
         out = codec.sound(streamed, np.ones(50, np.float32))
         assert np.isfinite(out).all() and np.abs(out).max() > 0
     print(f"smoke: loss {fresh_loss:.2f} to {trained_loss:.2f}, streamed within {error:.4f} of offline")
+
+
+def judged_steps(work: Path, options: Options) -> None:
+    """Goes on with the loudness and a discriminator, which must move the codec and itself."""
+    trainer = Trainer(work, options)
+    trainer.resume()
+    before = [p.detach().clone() for part in (trainer.model, trainer.judge) for p in part.parameters()]
+    trainer.run()
+    after = [p.detach() for part in (trainer.model, trainer.judge) for p in part.parameters()]
+    assert trainer.begun == 60 and trainer.judged == 10, (trainer.begun, trainer.judged)
+    assert all(torch.isfinite(p).all() for p in after)
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True) if a.numel() > 1000)
 
 
 def main() -> None:

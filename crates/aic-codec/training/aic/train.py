@@ -25,8 +25,8 @@ from .model import SIZES, Codec, Decoder, Encoder, parameters
 
 #: Frames at the start of a segment that warm the memory up and are not judged.
 WARM = 16
-#: Segments of a batch that the discriminator sees, samples of each, and its steps before the codec listens to it.
-JUDGED, JUDGED_SAMPLES, JUDGE_ALONE = 6, 20_000, 200
+#: Segments of a batch that the discriminator sees, and samples of each.
+JUDGED, JUDGED_SAMPLES = 6, 20_000
 
 
 @dataclass
@@ -42,6 +42,8 @@ class Options:
     gan: bool = False
     anew: bool = False
     fool: float = 0.5
+    #: Steps of the discriminator before the codec listens to it.
+    judge_alone: int = 200
     compile: bool = True
     save_every: int = 500
     lost: float = 0.1
@@ -309,7 +311,7 @@ class Trainer:
         judged.backward()
         self.judge_optimizer.step()
         self.judged += 1
-        if self.judged <= JUDGE_ALONE:
+        if self.judged <= self.o.judge_alone:
             return out.new_zeros(()), {"judged": judged.item(), "fooled": 0.0, "seen": 0.0}
         self.judge.requires_grad_(False)
         with torch.no_grad():
