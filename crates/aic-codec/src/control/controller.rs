@@ -7,6 +7,7 @@ use super::rate::RateControl;
 use super::{Fallback, Latency, Mode, PERIOD_MS, Reason};
 use crate::codec::Rate;
 use crate::payload::MAX_DEPTH;
+use crate::payload::sdp::Limits;
 
 /// What the user and the session description say.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub max_latency_ms: f32,
     /// The lowest rate that may be sent.
     pub floor: Rate,
+    /// The highest rate that may be sent. Where its quality does not reach the limit, Opus is sent.
+    pub ceiling: Rate,
     /// Redundancy that both sides agreed on, in packets.
     pub max_redundancy: u8,
     /// The longest packet that both sides agreed on.
@@ -36,10 +39,26 @@ impl Default for Settings {
             min_quality: 0.85,
             max_latency_ms: 30.0,
             floor: Rate::Low,
+            ceiling: Rate::High,
             max_redundancy: MAX_DEPTH,
-            max_ptime_ms: 60,
+            max_ptime_ms: 100,
             dtx: true,
             tandem: false,
+        }
+    }
+}
+
+impl Settings {
+    /// The same wishes, as far as the other side can follow.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        let (lowest, highest) = limits.rates;
+        Self {
+            floor: self.floor.clamp(lowest, highest),
+            ceiling: self.ceiling.clamp(lowest, highest),
+            max_redundancy: self.max_redundancy.min(limits.redundancy),
+            max_ptime_ms: self.max_ptime_ms.min(limits.max_ptime_ms),
+            ..self
         }
     }
 }
@@ -95,7 +114,7 @@ pub struct Controller {
 impl Controller {
     /// Starts with AIC, unless the settings forbid it.
     pub fn new(settings: Settings) -> Self {
-        let rate = RateControl::new(settings.mode, settings.min_quality, settings.floor);
+        let rate = rate_control(&settings);
         let frames = bundle(settings.mode, rate.rate(), 0.0, None, settings.max_ptime_ms);
         let decision = Decision::Aic { rate: rate.rate(), frames, depth: 0 };
         let mut controller = Self {
@@ -135,10 +154,10 @@ impl Controller {
     /// Other wishes from now on. What was learnt about latency and loss stays; a fallback goes on, by the new limits.
     pub fn set(&mut self, settings: Settings) {
         if settings.mode != self.settings.mode
-            || settings.floor != self.settings.floor
+            || (settings.floor, settings.ceiling) != (self.settings.floor, self.settings.ceiling)
             || settings.min_quality != self.settings.min_quality
         {
-            self.rate = RateControl::new(settings.mode, settings.min_quality, settings.floor);
+            self.rate = rate_control(&settings);
         }
         self.fallback.set_limits(settings.min_quality, settings.max_latency_ms);
         self.redundancy.set_max(settings.max_redundancy);
@@ -198,11 +217,11 @@ impl Controller {
             latency_p95_ms: self.latency.p95(now_ms),
             foreign_content: observed.foreign_content,
             score: observed.score,
-            at_top: self.rate.rate() == Rate::High,
+            at_top: self.rate.at_top(),
         };
         if let Some(Change::Returned(_)) = self.fallback.update(now_ms, &evidence) {
             // Shadow frames were coded at the highest rate; whatever was measured before is stale.
-            self.rate = RateControl::new(self.settings.mode, self.settings.min_quality, self.settings.floor);
+            self.rate = rate_control(&self.settings);
         } else if let Some(score) = observed.score
             && !away
         {
@@ -226,6 +245,10 @@ impl Controller {
         };
         self.decision
     }
+}
+
+fn rate_control(settings: &Settings) -> RateControl {
+    RateControl::new(settings.mode, settings.min_quality, settings.floor, settings.ceiling)
 }
 
 #[cfg(test)]
@@ -262,6 +285,22 @@ mod tests {
     fn what_was_coded_before_is_not_coded_again() {
         let controller = Controller::new(Settings { tandem: true, ..Settings::default() });
         assert!(matches!(controller.decision(), Decision::Opus { reason: Reason::Disabled, .. }));
+    }
+
+    #[test]
+    fn the_other_sides_limits_are_kept() {
+        let limits = Limits { rates: (Rate::Low, Rate::Mid), redundancy: 1, max_ptime_ms: 40 };
+        let settings = Settings { mode: Mode::Aggressive, ..Settings::default() }.within(&limits);
+        let mut controller = Controller::new(settings);
+        controller.feedback(0, 0.3, 1.0, None);
+        let poor = Observed { score: Some(0.86), foreign_content: false, failed: false };
+        for tick in 0..10 {
+            let decision = controller.tick(tick * PERIOD_MS, &poor);
+            assert!(
+                matches!(decision, Decision::Aic { rate: Rate::Mid, frames: 2, depth: 1 }),
+                "{decision:?}"
+            );
+        }
     }
 
     #[test]

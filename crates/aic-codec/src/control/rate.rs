@@ -26,6 +26,7 @@ pub struct RateControl {
     mode: Mode,
     min_quality: f32,
     floor: Rate,
+    ceiling: Rate,
     rate: Rate,
     scores: VecDeque<(u64, f32)>,
     /// No lowering before this time.
@@ -34,8 +35,10 @@ pub struct RateControl {
 }
 
 impl RateControl {
-    /// Starts at the mode's preferred rate. `floor` is the lowest rate that is allowed.
-    pub fn new(mode: Mode, min_quality: f32, floor: Rate) -> Self {
+    /// Starts at the mode's preferred rate. `floor` and `ceiling` are the lowest and the highest rate that are allowed;
+    /// of two that contradict each other the ceiling counts.
+    pub fn new(mode: Mode, min_quality: f32, floor: Rate, ceiling: Rate) -> Self {
+        let floor = floor.min(ceiling);
         let rate = match mode {
             Mode::Conservative | Mode::Adaptive => Rate::High,
             Mode::Aggressive => Rate::Mid,
@@ -44,7 +47,8 @@ impl RateControl {
             mode,
             min_quality,
             floor,
-            rate: rate.max(floor),
+            ceiling,
+            rate: rate.clamp(floor, ceiling),
             scores: VecDeque::new(),
             not_before_ms: 0,
             patience_ms: PATIENCE_MS.0,
@@ -54,6 +58,11 @@ impl RateControl {
     /// The rate now.
     pub fn rate(&self) -> Rate {
         self.rate
+    }
+
+    /// Whether no higher rate is allowed.
+    pub fn at_top(&self) -> bool {
+        self.rate == self.ceiling
     }
 
     /// The mean score of the last second.
@@ -75,7 +84,7 @@ impl RateControl {
             (Mode::Aggressive, Rate::Mid) => self.min_quality,
             _ => self.min_quality + RAISE,
         };
-        if average < raise_below && self.scores.len() >= RAISE_AFTER && self.rate != Rate::High {
+        if average < raise_below && self.scores.len() >= RAISE_AFTER && !self.at_top() {
             self.rate = if self.rate == Rate::Low { Rate::Mid } else { Rate::High };
             self.not_before_ms = now_ms + self.patience_ms;
             self.patience_ms = (self.patience_ms * 2).min(PATIENCE_MS.1);
@@ -111,7 +120,7 @@ mod tests {
 
     #[test]
     fn goes_down_while_quality_is_high_and_settles() {
-        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Low);
+        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Low, Rate::High);
         let rates = run(&mut control, 0, 4, |rate| if rate == Rate::High { 0.95 } else { 0.89 });
         assert_eq!(rates[3], Rate::High, "a whole second first");
         assert!(rates[4..].iter().all(|&rate| rate == Rate::Mid));
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn comes_back_fast_and_tries_again_late() {
-        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Low);
+        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Low, Rate::High);
         let rates = run(&mut control, 0, 60, |rate| if rate == Rate::High { 0.95 } else { 0.80 });
         let changes = rates.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert_eq!(rates[6], Rate::High, "400 ms at the bad rate are enough");
@@ -128,12 +137,15 @@ mod tests {
 
     #[test]
     fn modes_have_their_bounds() {
-        let mut control = RateControl::new(Mode::Conservative, 0.85, Rate::Low);
+        let mut control = RateControl::new(Mode::Conservative, 0.85, Rate::Low, Rate::High);
         assert!(run(&mut control, 0, 10, |_| 0.99).iter().all(|&rate| rate == Rate::High));
-        let mut control = RateControl::new(Mode::Aggressive, 0.85, Rate::Low);
+        let mut control = RateControl::new(Mode::Aggressive, 0.85, Rate::Low, Rate::High);
         assert!(run(&mut control, 0, 10, |_| 0.86).iter().all(|&rate| rate == Rate::Mid));
         assert_eq!(run(&mut control, 10_000, 2, |_| 0.80).last(), Some(&Rate::High));
-        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Mid);
+        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::Mid, Rate::High);
         assert_eq!(run(&mut control, 0, 10, |_| 0.99).last(), Some(&Rate::Mid));
+        let mut control = RateControl::new(Mode::Adaptive, 0.85, Rate::High, Rate::Mid);
+        assert!(run(&mut control, 0, 10, |_| 0.5).iter().all(|&rate| rate == Rate::Mid));
+        assert!(control.at_top());
     }
 }

@@ -36,6 +36,17 @@ pub struct Fmtp {
     pub max_ptime_ms: u16,
 }
 
+/// What a sender must keep to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The lowest rate that is understood, and the highest.
+    pub rates: (Rate, Rate),
+    /// Redundancy depth at most, 0–3.
+    pub redundancy: u8,
+    /// The longest packet, ms.
+    pub max_ptime_ms: u16,
+}
+
 /// Why parameters cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum FmtpError {
@@ -75,14 +86,14 @@ pub enum Mismatch {
 }
 
 impl Fmtp {
-    /// Everything we can do with `model`, packets of up to 60 ms.
+    /// Everything we can do with `model`, packets of up to 100 ms.
     pub fn of(model: &str) -> Self {
         Self {
             version: VERSION,
             rates: Rate::ALL.to_vec(),
             model: model.to_owned(),
             redundancy: MAX_DEPTH,
-            max_ptime_ms: 60,
+            max_ptime_ms: 100,
         }
     }
 
@@ -122,6 +133,12 @@ impl Fmtp {
             redundancy: redundancy.min(u16::from(MAX_DEPTH)) as u8,
             max_ptime_ms: max_ptime_ms.min(20 * MAX_FRAMES as u16),
         })
+    }
+
+    /// What these parameters ask of a sender; none without a rate.
+    pub fn limits(&self) -> Option<Limits> {
+        let rates = (*self.rates.iter().min()?, *self.rates.iter().max()?);
+        Some(Limits { rates, redundancy: self.redundancy, max_ptime_ms: self.max_ptime_ms })
     }
 
     /// What both sides can do.
@@ -177,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    const OFFER: &str = "ver=1;rates=1500,3000,6000;model=aic16m-1;red=3;maxptime=60";
+    const OFFER: &str = "ver=1;rates=1500,3000,6000;model=aic16m-1;red=3;maxptime=100";
 
     #[test]
     fn our_offer_reads_as_it_was_written() {

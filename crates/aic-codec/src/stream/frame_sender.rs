@@ -39,7 +39,7 @@ pub struct FrameSender {
     controller: Controller,
     packer: Packer,
     index: u32,
-    /// The rate that is coded, which in the shadow is the highest.
+    /// The rate that is coded, which in the shadow is the highest allowed.
     coded: Rate,
     /// The encoder has missed frames.
     idle: bool,
@@ -192,7 +192,7 @@ impl FrameSender {
         };
         let wanted = match self.controller.tick(now_ms, &observed) {
             Decision::Aic { rate, .. } => rate,
-            Decision::Opus { .. } => Rate::High,
+            Decision::Opus { .. } => self.controller.settings().ceiling,
         };
         if wanted != self.coded {
             self.coded = wanted;

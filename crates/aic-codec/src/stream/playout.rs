@@ -13,7 +13,7 @@ use crate::payload::{MAX_FRAMES, Payload, Silence};
 /// Frames held at most: 2 s. More waiting than [`BEHIND`] is skipped.
 const HELD: i64 = 100;
 const BEHIND: i64 = 30;
-/// A jump this far, 10 s, is a new stream.
+/// A jump back this far, 10 s, is a new stream; so is one forward beyond what is held.
 const JUMP: i64 = 500;
 /// Packets whose punctuality is remembered.
 const WINDOW: usize = 200;
@@ -172,7 +172,7 @@ impl Playout {
     fn admit(&mut self, first: i64, frames: i64) -> bool {
         let next = *self.next.get_or_insert(first);
         self.late_in_a_row = if first + frames <= next { self.late_in_a_row + 1 } else { 0 };
-        if (first - next).abs() > JUMP || self.late_in_a_row >= PAUSED {
+        if next - first > JUMP || first - next >= HELD || self.late_in_a_row >= PAUSED {
             self.slots.clear();
             self.early.clear();
             self.late_in_a_row = 0;
@@ -338,6 +338,35 @@ mod tests {
             first(playout.take(false)).is_some()
         });
         assert!(heard.count() >= 15);
+    }
+
+    #[test]
+    fn a_player_that_stood_still_catches_up() {
+        let mut playout = Playout::new(40);
+        for n in 0..50 {
+            insert(&mut playout, n, 0);
+            playout.take(false);
+        }
+        // Nothing was taken or came for four seconds: a laptop slept.
+        let heard = (250..280).filter(|&n| {
+            insert(&mut playout, n, 0);
+            first(playout.take(false)).is_some()
+        });
+        assert!(heard.count() >= 25);
+    }
+
+    #[test]
+    fn bundles_of_100_ms_play_without_a_gap() {
+        let mut playout = Playout::new(60);
+        let heard = (0..200).filter(|&n: &i64| {
+            if n % 5 == 4 {
+                let frames: Vec<Codes> = (n - 4..=n).map(codes).collect();
+                let bundle = build(Rate::High, &frames, &[], 0).unwrap();
+                playout.insert(n - 4, &Payload::parse(&bundle).unwrap());
+            }
+            first(playout.take(false)).is_some()
+        });
+        assert_eq!(heard.count(), 200 - 4 - 3, "100 ms until the first has come, 60 held");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aic_codec::Model;
 use aic_codec::control::Reason;
 use aic_codec::opus::OpusError;
+use aic_codec::payload::sdp::Limits;
 use aic_codec::stream::{self, Feedback, Sender, Settings, State};
 use aura_types::{Clock as _, SystemClock};
 use bytes::Bytes;
@@ -32,6 +33,9 @@ pub struct AicTrack {
 
 struct Speaker {
     sender: Sender,
+    /// What the application wants, and what the other side can follow.
+    wishes: Settings,
+    limits: Option<Limits>,
     born: Instant,
     enabled: bool,
     relieved_until: Option<Instant>,
@@ -87,6 +91,8 @@ impl AicTrack {
     pub fn new(model: &Model, settings: Settings) -> std::result::Result<Self, OpusError> {
         let speaker = Speaker {
             sender: Sender::new(model, settings)?,
+            wishes: settings,
+            limits: None,
             born: SystemClock.monotonic(),
             enabled: true,
             relieved_until: None,
@@ -138,7 +144,9 @@ impl AicTrack {
 
     /// Changes what the encoder must reach, from the next frame on.
     pub fn set(&self, settings: Settings) {
-        lock(&self.speaker).sender.set(settings);
+        let mut speaker = lock(&self.speaker);
+        speaker.wishes = settings;
+        speaker.settle();
     }
 
     /// What has been sent so far.
@@ -168,6 +176,12 @@ impl Speaker {
         if now.saturating_duration_since(asked) > OVERLOAD {
             self.relieved_until = Some(now + RELIEF);
         }
+        if let Some(AicPermission::Granted(limits)) = permission
+            && self.limits != Some(limits)
+        {
+            self.limits = Some(limits);
+            self.settle();
+        }
         let overloaded = self.relieved_until.is_some_and(|until| now < until);
         // What is not published is encoded as it would be, so that the first packet is ready.
         let blocked = match permission {
@@ -184,6 +198,10 @@ impl Speaker {
         self.stats.fallbacks =
             Reason::ALL.into_iter().map(|reason| (reason, self.sender.count(reason))).collect();
         Ok(packets.into_iter().map(|packet| self.place(packet)).collect())
+    }
+
+    fn settle(&mut self) {
+        self.sender.set(self.limits.map_or(self.wishes, |limits| self.wishes.within(&limits)));
     }
 
     /// Puts a packet on the track's clock.

@@ -324,12 +324,13 @@ impl Session {
 fn aic_terms(answer: &str, mid: &str, model: Option<&str>) -> AicTerms {
     let payload_type = sdp::payload_type(answer, mid, Codec::Aic.short_name());
     let (Some(model), Some(payload_type)) = (model, payload_type) else { return AicTerms::Absent };
-    let theirs = sdp::format_parameters(answer, mid, payload_type).map(Fmtp::parse);
-    match theirs {
-        Some(Ok(theirs)) if Fmtp::of(model).agree(&theirs).is_ok() => {
-            AicTerms::Agreed { payload_type, meta_id: sdp::extension_id(answer, mid, meta::URI) }
+    let theirs = sdp::format_parameters(answer, mid, payload_type).and_then(|text| Fmtp::parse(text).ok());
+    let agreed = theirs.and_then(|theirs| Fmtp::of(model).agree(&theirs).ok());
+    match agreed.and_then(|agreed| agreed.limits()) {
+        Some(limits) => {
+            AicTerms::Agreed { payload_type, meta_id: sdp::extension_id(answer, mid, meta::URI), limits }
         }
-        _ => AicTerms::OtherModel,
+        None => AicTerms::OtherModel,
     }
 }
 
@@ -385,14 +386,18 @@ fn add_track(track: &LocalTrack, options: &PublishOptions) -> proto::AddTrackReq
 
 #[cfg(test)]
 mod tests {
+    use aic_codec::Rate;
+    use aic_codec::payload::sdp::Limits;
+
     use super::*;
 
     #[test]
     fn aic_needs_the_same_model_on_the_same_section() {
         let answer = "v=0\r\nm=audio 9 X 109 111\r\na=mid:0\r\na=rtpmap:109 aic/48000\r\n\
-            a=fmtp:109 ver=1;rates=6000;model=a-1;red=3\r\na=extmap:7 urn:auralink:rtp-hdrext:aic-meta\r\n\
+            a=fmtp:109 ver=1;rates=6000;model=a-1;red=2;maxptime=40\r\na=extmap:7 urn:auralink:rtp-hdrext:aic-meta\r\n\
             m=audio 9 X 111\r\na=mid:1\r\na=rtpmap:111 opus/48000/2\r\n";
-        let agreed = AicTerms::Agreed { payload_type: 109, meta_id: Some(7) };
+        let limits = Limits { rates: (Rate::High, Rate::High), redundancy: 2, max_ptime_ms: 40 };
+        let agreed = AicTerms::Agreed { payload_type: 109, meta_id: Some(7), limits };
         assert_eq!(aic_terms(answer, "0", Some("a-1")), agreed);
         assert_eq!(aic_terms(answer, "0", Some("a-2")), AicTerms::OtherModel);
         assert_eq!(aic_terms(answer, "0", None), AicTerms::Absent);

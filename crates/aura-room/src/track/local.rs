@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use aic_codec::payload::sdp::Limits;
 use aic_codec::stream::Earlier;
 use aura_media::{Codec, MediaKind, red};
 use aura_types::{Clock, SystemClock};
@@ -82,13 +83,14 @@ pub(crate) enum AicTerms {
     Agreed {
         payload_type: u8,
         meta_id: Option<u8>,
+        limits: Limits,
     },
 }
 
 /// Whether a track may send AIC now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AicPermission {
-    Granted,
+    Granted(Limits),
     /// The server does not know AIC, or asked for Opus for its listeners' sake.
     Unavailable,
     OtherModel,
@@ -290,7 +292,7 @@ impl LocalTrack {
     /// Whether AIC may be written now: the server has our model, and wants it. If not, write Opus.
     #[must_use]
     pub fn takes_aic(&self) -> bool {
-        self.aic_permission() == Some(AicPermission::Granted)
+        matches!(self.aic_permission(), Some(AicPermission::Granted(_)))
     }
 
     /// Waits until a viewer needs a keyframe.
@@ -323,7 +325,7 @@ impl LocalTrack {
         let wanted = self.inner.aic_wanted.load(Ordering::Relaxed);
         let link = link.filter(|_| !self.is_muted()).and_then(|link| match (aic, link.aic) {
             (false, _) => Some((link.payload_type, None, link)),
-            (true, AicTerms::Agreed { payload_type, meta_id }) if wanted => {
+            (true, AicTerms::Agreed { payload_type, meta_id, .. }) if wanted => {
                 Some((payload_type, meta_id, link))
             }
             (true, _) => None,
@@ -379,8 +381,8 @@ impl LocalTrack {
     pub(crate) fn aic_permission(&self) -> Option<AicPermission> {
         let link = self.inner.link.read().unwrap_or_else(PoisonError::into_inner);
         Some(match link.as_ref()?.aic {
-            AicTerms::Agreed { .. } if self.inner.aic_wanted.load(Ordering::Relaxed) => {
-                AicPermission::Granted
+            AicTerms::Agreed { limits, .. } if self.inner.aic_wanted.load(Ordering::Relaxed) => {
+                AicPermission::Granted(limits)
             }
             AicTerms::Agreed { .. } | AicTerms::Absent => AicPermission::Unavailable,
             AicTerms::OtherModel => AicPermission::OtherModel,

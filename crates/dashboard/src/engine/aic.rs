@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// `conservative`: 6 kbit/s, one frame a packet. `adaptive`: the rate follows the quality. `aggressive`: 3 kbit/s
-/// preferred, three frames a packet.
+/// preferred, three to five frames a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = AicMode)]

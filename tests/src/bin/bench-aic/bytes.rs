@@ -85,6 +85,7 @@ impl Bench {
             ("adaptive_6_40ms", Rate::High, 2, 0),
             ("adaptive_3_20ms", Rate::Mid, 1, 0),
             ("adaptive_6_20ms_depth_1", Rate::High, 1, 1),
+            ("aggressive_6_100ms", Rate::High, 5, 0),
             ("aggressive_3_60ms", Rate::Mid, 3, 0),
             ("aggressive_1.5_60ms", Rate::Low, 3, 0),
         ] {

@@ -12,7 +12,7 @@ use super::sink::Made;
 use super::source::Heard;
 use super::{ConvertError, Plan};
 use crate::control::{Decision, Reason};
-use crate::payload::{Header, MAX_DEPTH, TICKS_PER_FRAME, truncate};
+use crate::payload::{Header, MAX_DEPTH, TICKS_PER_FRAME};
 use crate::resample::FRAME_48K;
 use crate::server::engine::preference::Preference;
 use crate::server::terms::Output;
@@ -48,7 +48,6 @@ pub(super) struct AicMade {
 pub(super) struct AicSink {
     model: Model,
     sender: Sender,
-    ceiling: Rate,
     /// What the sender's clock of samples is behind the input's.
     base: u32,
     /// Frames pushed: media time.
@@ -68,7 +67,6 @@ impl AicSink {
         let mut this = Self {
             model: model.clone(),
             sender: Sender::new(model, settings(plan))?,
-            ceiling: ceiling(plan),
             base: 0,
             frames: 0,
             expected: None,
@@ -140,7 +138,7 @@ impl AicSink {
             let farewell = matches!(state.decision, Decision::Aic { .. });
             return AicMade { made, stages: 0, reason, quality: None, dtx: false, redundancy: 0, farewell };
         }
-        let payload = truncate(&packet.payload, self.ceiling).unwrap_or(packet.payload);
+        let payload = packet.payload;
         let header = payload.first().and_then(|byte| Header::from_byte(*byte).ok());
         AicMade {
             made: Made { payload, timestamp, frames },
@@ -160,7 +158,6 @@ impl AicSink {
 
     pub(super) fn control(&mut self, plan: &Plan, loss: Option<f64>, fallback: Option<bool>, reset: bool) {
         self.plan = plan.clone();
-        self.ceiling = ceiling(plan);
         self.sender.set(settings(plan));
         if let Some(forced) = fallback {
             self.forced = forced;
@@ -259,13 +256,14 @@ fn settings(plan: &Plan) -> Settings {
         if enable_fallback { (min_quality_score as f32, max_latency_ms as f32) } else { (0.0, NO_LIMIT_MS) };
     let max_ptime_ms = match plan.output {
         Output::Aic { frames: Some(frames), .. } => frames as u16 * 20,
-        _ => 60,
+        _ => Settings::default().max_ptime_ms,
     };
     Settings {
         mode,
         min_quality,
         max_latency_ms,
         floor: Rate::Low,
+        ceiling: ceiling(plan),
         max_redundancy: MAX_DEPTH,
         max_ptime_ms,
         dtx: true,

@@ -74,7 +74,7 @@ export const t = area("audio", {
   mode_adaptive: "Adaptive",
   mode_adaptive_text: "1.5 to 6 kbit/s, as much as the quality needs",
   mode_aggressive: "Aggressive",
-  mode_aggressive_text: "3 kbit/s where that will do, three frames a packet: least data, 40 ms more delay",
+  mode_aggressive_text: "3 kbit/s where that will do, three to five frames a packet: least data, 40 to 80 ms more delay",
   target_field: "Payload to save (%)",
   target_hint: "Against Opus at 32 kbit/s",
   latency_field: "Codec time limit (ms)",

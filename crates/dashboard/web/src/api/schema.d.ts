@@ -767,7 +767,7 @@ export interface components {
         };
         /**
          * @description `conservative`: 6 kbit/s, one frame a packet. `adaptive`: the rate follows the quality. `aggressive`: 3 kbit/s
-         *     preferred, three frames a packet.
+         *     preferred, three to five frames a packet.
          * @enum {string}
          */
         AicMode: "conservative" | "adaptive" | "aggressive";
