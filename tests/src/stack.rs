@@ -184,7 +184,8 @@ impl Stack {
         Ok(self.postgres.restart().await?)
     }
 
-    /// Runs SQL as the superuser, past every policy: for what a test wants to know, never to arrange it.
+    /// Runs SQL as the superuser, past every policy: for what a test wants to know, and to arrange what
+    /// would take longer than a test may.
     pub async fn sql(&self, sql: &str) -> anyhow::Result<String> {
         psql(&self.postgres.url(DATABASE), sql).await
     }

@@ -1,5 +1,6 @@
 //! Every screen of the web app judged by axe: light, dark, and as wide as a phone; and the way in by keyboard alone.
 
+use anyhow::Context;
 use auralink_tests::rest::PASSWORD;
 use auralink_tests::{Browser, Mode, Outcome, SfuOptions, Stack, WebApp, WindowOptions, fixture, id};
 use reqwest::Method;
@@ -22,7 +23,7 @@ impl Site {
     }
 }
 
-/// Some minutes of coded speech, as a client of this person's would report them.
+/// Some minutes of coded speech, as a client of this person's would report them, and a warning about them.
 async fn report_audio(site: &Site, email: &str) -> anyhow::Result<()> {
     let api = site.stack.api();
     let login = json!({ "email": email, "password": PASSWORD });
@@ -36,7 +37,13 @@ async fn report_audio(site: &Site, email: &str) -> anyhow::Result<()> {
     let token = session["access_token"].as_str();
     let (status, answer) = api.send(Method::POST, "/aic/metrics", token, Some(&report)).await?;
     anyhow::ensure!(status == 204, "{status} {answer}");
-    Ok(())
+    // A rule must be broken for ten minutes before it warns.
+    let user = session["user"]["id"].as_str().context("a login names its user")?;
+    let warning = format!(
+        "insert into aic.aic_alerts (user_id, id, rule, instance, value, threshold, started_at, fired_at, seen_at)
+         values ('{user}', gen_random_uuid(), 'fallback_rate', 'x', 0.12, 0.05, now(), now(), now())"
+    );
+    site.stack.sql(&warning).await.map(drop)
 }
 
 /// Visits every screen and has it judged.
@@ -70,9 +77,11 @@ async fn every_screen(options: WindowOptions) -> Outcome {
     judged("low-bandwidth audio, empty").await;
     report_audio(&site, &email).await?;
     window.reload().await?;
-    for part in ["plot", "reasons", "aic-session", "aic-save"] {
+    for part in ["plot", "reasons", "aic-session", "aic-save", "aic-alert"] {
         window.see(&id(part)).await?;
     }
+    window.click(&format!("{} summary", id("models"))).await?;
+    window.see(&id("model-hour")).await?;
     window.click(".figures summary").await?;
     judged("low-bandwidth audio").await;
     window.click(&id("listen-link")).await?;

@@ -81,7 +81,7 @@ async fn settings_are_kept_and_wrong_ones_named() -> Outcome {
     window.fill(&id("aic-quality"), "0.9").await?;
     window.click(&format!("{} input[value=\"aggressive\"]", id("aic-mode"))).await?;
     window.click(&id("aic-save")).await?;
-    window.see(&format!("{}:disabled", id("aic-save"))).await?;
+    window.see(&format!("{}:disabled:not([aria-busy])", id("aic-save"))).await?;
     window.reload().await?;
     window.see(&format!("{} input[value=\"aggressive\"]:checked", id("aic-mode"))).await?;
     let typed = "() => document.querySelector('[data-testid=aic-quality]').value";

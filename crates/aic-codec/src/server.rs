@@ -196,8 +196,13 @@ fn assemble(
         unary_per_caller: config.limits.unary_per_caller,
         imports: config.limits.imported_sessions,
     });
-    let (recorder, recording) =
-        Recorder::new(db.clone(), Arc::clone(&clock), instance.clone(), config.store.backlog_rows);
+    let (recorder, recording) = Recorder::new(
+        db.clone(),
+        Arc::clone(&clock),
+        instance.clone(),
+        model.id(),
+        config.store.backlog_rows,
+    );
     let defaults = config.default_preference();
     let (soft, streams, threads) = (lifecycle.soft(), registry.clone(), pool.clone());
     lifecycle.spawn(

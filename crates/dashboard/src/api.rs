@@ -91,6 +91,8 @@ pub(crate) fn routes() -> (Router<App>, Router<App>, OpenApi) {
         .routes(routes!(aic::read_config, aic::put_config, aic::change_config))
         .routes(routes!(aic::read_metrics, aic::report_usage))
         .routes(routes!(aic::list_sessions))
+        .routes(routes!(aic::list_alerts))
+        .routes(routes!(aic::list_models))
         .routes(routes!(shares::create_share, shares::list_shares))
         .routes(routes!(shares::revoke_share))
         .routes(routes!(shares::read_share))

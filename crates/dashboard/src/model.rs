@@ -15,7 +15,9 @@ mod room;
 mod share;
 
 pub(crate) use account::{Person, Session, User};
-pub(crate) use aic::{AicConfig, AicFigures, AicKind, AicMetrics, AicPoint, AicSession};
+pub(crate) use aic::{
+    AicAlert, AicConfig, AicFigures, AicKind, AicMetrics, AicModelHour, AicPoint, AicRule, AicSession,
+};
 pub(crate) use call::{Call, CallJoin, Media};
 pub(crate) use file::File;
 pub(crate) use invite::{Invite, InvitePreview};

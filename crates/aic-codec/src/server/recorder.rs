@@ -26,6 +26,8 @@ use super::telemetry;
 const QUEUE: usize = 4_096;
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 const JUDGE_EVERY: Duration = Duration::from_secs(10);
+/// Any model but ours.
+const OTHER_MODEL: &str = "other";
 /// Rows in one transaction.
 const BATCH: usize = 500;
 /// What is left at shutdown gets this long.
@@ -35,6 +37,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Shared {
     db: Database,
+    /// What runs here.
+    model: String,
     /// p95 of codec time (µs) and fault share (millionths) over the last minute.
     inference_us: AtomicU64,
     fault_ppm: AtomicU64,
@@ -68,7 +72,7 @@ impl Recorder {
     /// # Errors
     /// When the database is away or refuses.
     pub(crate) async fn write_now(&self, report: Report) -> Result<(), StoreError> {
-        let new = write_batch(&self.shared.db, std::iter::once(&report)).await?;
+        let new = write_batch(&self.shared, std::iter::once(&report)).await?;
         if new > 0 {
             telemetry::interval(&report);
             // Only watched, not written again: a full queue costs an alert a few seconds of data.
@@ -109,11 +113,13 @@ impl Recorder {
         db: Database,
         clock: SharedClock,
         instance: String,
+        model: &str,
         max_backlog: usize,
     ) -> (Self, Recording) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             db: db.clone(),
+            model: model.to_owned(),
             inference_us: AtomicU64::default(),
             fault_ppm: AtomicU64::default(),
             database: AtomicBool::default(),
@@ -199,13 +205,13 @@ impl Recording {
     async fn write(&mut self) -> Result<(), StoreError> {
         while !self.backlog.is_empty() {
             let count = self.backlog.len().min(BATCH);
-            match write_batch(&self.db, self.backlog.iter().take(count)).await {
+            match write_batch(&self.shared, self.backlog.iter().take(count)).await {
                 Ok(_) => drop(self.backlog.drain(..count)),
                 Err(error) if is_refusal(&error) => {
                     // One bad row must not hold the others for ever: each alone, and the refused are dropped.
                     for _ in 0..count {
                         let Some(report) = self.backlog.front() else { break };
-                        match write_batch(&self.db, std::iter::once(report)).await {
+                        match write_batch(&self.shared, std::iter::once(report)).await {
                             Err(error) if !is_refusal(&error) => return Err(error),
                             Err(error) => {
                                 tracing::error!(%error, session = %report.session.id, "a measurement was refused");
@@ -291,11 +297,11 @@ fn is_refusal(error: &StoreError) -> bool {
 }
 
 /// Counts reports in one transaction, and adds what was new to the models' hours. Answers how many were new.
-pub(crate) async fn write_batch<'a>(
-    db: &Database,
+async fn write_batch<'a>(
+    shared: &Shared,
     batch: impl Iterator<Item = &'a Report>,
 ) -> Result<usize, StoreError> {
-    let mut tx = db.system().await?;
+    let mut tx = shared.db.system().await?;
     let mut new = 0;
     let mut hours: BTreeMap<(OffsetDateTime, &str, &str), Usage> = BTreeMap::new();
     for report in batch {
@@ -305,7 +311,9 @@ pub(crate) async fn write_batch<'a>(
             let hour = report
                 .at
                 .replace_time(time::Time::from_hms(report.at.hour(), 0, 0).unwrap_or(time::Time::MIDNIGHT));
-            hours.entry((hour, &session.model, session.backend)).or_default().merge(&report.usage);
+            // Everybody reads these rows: a client's own words are not to be among them.
+            let model = if session.model == shared.model { &session.model } else { OTHER_MODEL };
+            hours.entry((hour, model, session.backend)).or_default().merge(&report.usage);
         }
     }
     for ((hour, model, backend), usage) in &hours {

@@ -4,9 +4,11 @@
 use super::wire;
 use crate::engine::aic::{Change, Report, Span};
 use crate::engine::page::{Cursor, Window};
-use crate::model::{AicConfig, AicMetrics, AicSession, Page};
+use crate::model::{AicAlert, AicConfig, AicMetrics, AicModelHour, AicSession, Page};
 use aura_proto::aic::v1::aic_console_client::AicConsoleClient;
-use aura_proto::aic::v1::{GetConfigRequest, GetMetricsRequest, ListSessionsRequest};
+use aura_proto::aic::v1::{
+    GetConfigRequest, GetMetricsRequest, GetModelPerformanceRequest, ListAlertsRequest, ListSessionsRequest,
+};
 use aura_service::grpc::Channel;
 use aura_types::{Coded, ErrorCode, UserId};
 use std::time::Duration;
@@ -60,12 +62,14 @@ pub(crate) struct Aic {
 
 impl Aic {
     /// Calls that may happen twice.
-    pub(crate) const IDEMPOTENT: [&str; 5] = [
+    pub(crate) const IDEMPOTENT: [&str; 7] = [
         "/auralink.aic.v1.AicConsole/GetConfig",
         "/auralink.aic.v1.AicConsole/PutConfig",
         "/auralink.aic.v1.AicConsole/ListSessions",
         "/auralink.aic.v1.AicConsole/GetMetrics",
         "/auralink.aic.v1.AicConsole/ReportUsage",
+        "/auralink.aic.v1.AicConsole/ListAlerts",
+        "/auralink.aic.v1.AicConsole/GetModelPerformance",
     ];
 
     pub(crate) fn new(channel: Channel) -> Self {
@@ -123,6 +127,21 @@ impl Aic {
         });
         let reply = self.client.clone().get_metrics(request).await.map_err(|status| fault(&status))?;
         wire::metrics(reply.into_inner(), span)
+    }
+
+    /// Newest first, at most 100.
+    pub(crate) async fn alerts(&self, user: UserId) -> Result<Vec<AicAlert>, AicError> {
+        let request = within(ListAlertsRequest { user_id: user.to_string() });
+        let reply = self.client.clone().list_alerts(request).await.map_err(|status| fault(&status))?;
+        reply.into_inner().alerts.into_iter().map(wire::alert).collect()
+    }
+
+    /// The whole server's, of the last `hours`.
+    pub(crate) async fn models(&self, user: UserId, hours: u32) -> Result<Vec<AicModelHour>, AicError> {
+        let request = within(GetModelPerformanceRequest { user_id: user.to_string(), hours });
+        let reply = self.client.clone().get_model_performance(request).await;
+        let rows = reply.map_err(|status| fault(&status))?.into_inner().rows;
+        rows.into_iter().map(wire::model_hour).collect()
     }
 
     pub(crate) async fn report(&self, user: UserId, report: Report) -> Result<(), AicError> {

@@ -3,7 +3,9 @@
 use super::client::AicError;
 use crate::engine::aic::{Change, ClientSource, Direction, Gpu, Mode, Reason, Report, Span};
 use crate::engine::page::Cursor;
-use crate::model::{AicConfig, AicFigures, AicKind, AicMetrics, AicPoint, AicSession, Page};
+use crate::model::{
+    AicAlert, AicConfig, AicFigures, AicKind, AicMetrics, AicModelHour, AicPoint, AicRule, AicSession, Page,
+};
 use aura_proto::aic::v1 as proto;
 use aura_types::UserId;
 use std::collections::BTreeMap;
@@ -137,6 +139,32 @@ fn bucket(bucket: proto::Bucket, at: Option<OffsetDateTime>) -> Result<AicPoint,
             latency_p95_ms: bucket.latency_p95_ms,
         }),
         fallbacks: by_reason(bucket.fallbacks),
+    })
+}
+
+pub(super) fn alert(alert: proto::Alert) -> Result<AicAlert, AicError> {
+    let firing = alert.resolved_at_ms == 0;
+    Ok(AicAlert {
+        id: alert.id.parse().map_err(|_| AicError::Garbled("an alert's id"))?,
+        rule: AicRule::parse(&alert.rule),
+        value: alert.value,
+        threshold: alert.threshold,
+        started_at: from_millis(alert.started_at_ms)?,
+        fired_at: from_millis(alert.fired_at_ms)?,
+        resolved_at: (!firing).then(|| from_millis(alert.resolved_at_ms)).transpose()?,
+    })
+}
+
+pub(super) fn model_hour(row: proto::ModelPerformance) -> Result<AicModelHour, AicError> {
+    Ok(AicModelHour {
+        hour: from_millis(row.hour_ms)?,
+        fallback_rate: share(row.fallback_frames, row.frames),
+        frames: row.frames,
+        quality: known(row.quality_mean),
+        latency_mean_ms: known(row.latency_mean_ms),
+        latency_p95_ms: known(row.latency_p95_ms),
+        model: row.model,
+        backend: row.backend,
     })
 }
 

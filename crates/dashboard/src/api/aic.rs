@@ -6,7 +6,7 @@ use super::problem::{CodecAway, Forbidden, Invalid, TooMany, Unauthenticated};
 use crate::app::App;
 use crate::engine::aic::{Change, ClientSource, Direction, Gpu, Mode, Reason, Report, Span};
 use crate::engine::page::Window;
-use crate::model::{AicConfig, AicMetrics, AicSession, Page};
+use crate::model::{AicAlert, AicConfig, AicMetrics, AicModelHour, AicSession, Items, Page};
 use crate::sfu::RoomName;
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Query};
@@ -79,6 +79,15 @@ pub(super) struct SessionsQuery {
     cursor: Option<String>,
     /// Only those that are open now.
     open: Option<bool>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ModelsQuery {
+    /// How far back: 1 to 720; 24 when absent.
+    #[param(minimum = 1, maximum = 720)]
+    hours: Option<u32>,
 }
 
 /// What a client that runs the codec itself did since its last report: one stream, in one direction.
@@ -230,6 +239,32 @@ pub(super) async fn list_sessions(
 ) -> Result<Json<Page<AicSession>>> {
     let window = Window::parse(query.limit, query.cursor.as_deref())?;
     Ok(Json(app.aic.sessions(user, window, query.open.unwrap_or(false)).await?))
+}
+
+/// What went wrong for minutes in the caller's streams: slow coding, much fallback. The last 100, newest first.
+#[utoipa::path(get, path = "/api/v1/aic/alerts", tag = "aic", operation_id = "list_aic_alerts",
+    responses((status = 200, description = "Done", body = Items<AicAlert>), Unauthenticated, Forbidden, CodecAway))]
+pub(super) async fn list_alerts(
+    State(app): State<App>,
+    CurrentUser(user): CurrentUser,
+) -> Result<Json<Items<AicAlert>>> {
+    Ok(Json(Items { items: app.aic.alerts(user).await? }))
+}
+
+/// What each model did by the hour, for everybody on this server, newest first. Nobody can be told from it.
+#[utoipa::path(get, path = "/api/v1/aic/models", tag = "aic", operation_id = "list_aic_models",
+    params(ModelsQuery),
+    responses((status = 200, description = "Done", body = Items<AicModelHour>), Invalid, Unauthenticated, Forbidden, CodecAway))]
+pub(super) async fn list_models(
+    State(app): State<App>,
+    CurrentUser(user): CurrentUser,
+    Query(query): Query<ModelsQuery>,
+) -> Result<Json<Items<AicModelHour>>> {
+    let hours = query.hours.unwrap_or(24);
+    if !(1..=720).contains(&hours) {
+        return Err(ServiceError::invalid("hours", "must be 1 to 720"));
+    }
+    Ok(Json(Items { items: app.aic.models(user, hours).await? }))
 }
 
 impl From<AicUsageReport> for Report {

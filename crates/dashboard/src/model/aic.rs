@@ -82,6 +82,69 @@ pub(crate) struct AicMetrics {
     pub(crate) points: Vec<AicPoint>,
 }
 
+/// What was wrong: coding took longer than it may at the 95th percentile, or too much went as Opus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AicRule {
+    InferenceLatency,
+    FallbackRate,
+    Other,
+}
+
+impl AicRule {
+    pub(crate) fn parse(name: &str) -> Self {
+        match name {
+            "inference_latency" => Self::InferenceLatency,
+            "fallback_rate" => Self::FallbackRate,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A rule that the user's streams broke for minutes.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct AicAlert {
+    pub(crate) id: Uuid,
+    pub(crate) rule: AicRule,
+    /// The worst seen: milliseconds, or a share from 0 to 1.
+    pub(crate) value: f64,
+    /// In the same unit.
+    pub(crate) threshold: f64,
+    /// Since when it held.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) started_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) fired_at: OffsetDateTime,
+    /// Null: it still holds.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
+    pub(crate) resolved_at: Option<OffsetDateTime>,
+}
+
+/// What one model did on this server, for everybody, in one hour.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AicModelHour {
+    /// When the hour begins.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) hour: OffsetDateTime,
+    /// The service's model, or `other`.
+    pub(crate) model: String,
+    /// `native` or `onnx`: in the service; `browser` or `client`: as those report.
+    pub(crate) backend: String,
+    /// 20 ms each.
+    pub(crate) frames: u64,
+    /// Share of them that went as Opus, 0 to 1.
+    pub(crate) fallback_rate: f64,
+    /// Mean quality score of active speech, 0 to 1; null: not measured.
+    #[schema(required = true)]
+    pub(crate) quality: Option<f64>,
+    /// Codec time for one frame; null: not measured.
+    #[schema(required = true)]
+    pub(crate) latency_mean_ms: Option<f64>,
+    #[schema(required = true)]
+    pub(crate) latency_p95_ms: Option<f64>,
+}
+
 /// Where the codec ran: in the service (`transcode`, `compress`, `decompress`), in a page, in a native client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -39,7 +39,7 @@ async fn totals(of: &Person) -> Value {
 async fn requests_are_judged_before_the_service_is_asked() {
     let stack = Stack::with(Options::default().set("AURA_DASHBOARD__LIMITS__AIC_REPORTS_PER_USER", 3)).await;
     let alice = stack.person("Alice").await;
-    for path in ["/aic/config", "/aic/metrics", "/aic/sessions"] {
+    for path in ["/aic/config", "/aic/metrics", "/aic/sessions", "/aic/alerts", "/aic/models"] {
         alice.get(path).await.problem(503, "unavailable", "");
     }
     for (query, field) in [
@@ -54,6 +54,9 @@ async fn requests_are_judged_before_the_service_is_asked() {
         ("sessions?limit=0", "limit"),
         ("sessions?cursor=nonsense", "cursor"),
         ("sessions?open=maybe", "open"),
+        ("models?hours=0", "hours"),
+        ("models?hours=721", "hours"),
+        ("models?hours=many", "hours"),
     ] {
         alice.get(&format!("/aic/{query}")).await.problem(400, "invalid_argument", field);
     }
@@ -199,6 +202,41 @@ async fn sessions_come_in_pages_newest_first() {
         path = format!("/aic/sessions?limit=2&cursor={cursor}");
     }
     assert_eq!(seen, made);
+}
+
+#[tokio::test]
+async fn alerts_are_each_users_own_and_models_everybodys() {
+    let (stack, _codec) = Stack::with_codec().await;
+    let (alice, bob) = (stack.person("Alice").await, stack.person("Bob").await);
+    let list = async |of: &Person, what: &str| {
+        of.get(&format!("/aic/{what}")).await.expect(200)["items"].as_array().unwrap().clone()
+    };
+    assert!(list(&alice, "alerts").await.is_empty() && list(&alice, "models").await.is_empty());
+    sqlx::query(
+        "INSERT INTO aic.aic_alerts (user_id, id, rule, instance, value, threshold, started_at, fired_at, seen_at)
+         VALUES ($1::uuid, $2, 'fallback_rate', 'x', 0.2, 0.05, now(), now(), now())",
+    )
+    .bind(&alice.id)
+    .bind(Uuid::now_v7())
+    .execute(&mut stack.database.superuser().await)
+    .await
+    .unwrap();
+    let alerts = list(&alice, "alerts").await;
+    assert_eq!(alerts.len(), 1);
+    assert_eq!((&alerts[0]["rule"], &alerts[0]["value"]), (&json!("fallback_rate"), &json!(0.2)));
+    assert_eq!((&alerts[0]["threshold"], &alerts[0]["resolved_at"]), (&json!(0.05), &Value::Null));
+    assert!(list(&bob, "alerts").await.is_empty());
+
+    alice.post("/aic/metrics", report(json!({"fallback_frames": 50}))).await.expect(204);
+    eventually(SOON, || async { !list(&bob, "models?hours=1").await.is_empty() }).await;
+    let words = report(json!({"model": "buy-cheap-watches"}));
+    alice.post("/aic/metrics", words).await.expect(204);
+    eventually(SOON, || async { list(&bob, "models").await.len() == 2 }).await;
+    let models = list(&bob, "models").await;
+    assert_eq!(models[1]["model"], json!("other"), "a client's words are not for everybody");
+    assert_eq!((&models[0]["model"], &models[0]["backend"]), (&json!("aic16m-1"), &json!("browser")));
+    assert_eq!((&models[0]["frames"], &models[0]["fallback_rate"]), (&json!(500), &json!(0.1)));
+    assert!(!models[0].to_string().contains(&alice.id));
 }
 
 #[tokio::test]

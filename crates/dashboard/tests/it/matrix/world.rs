@@ -79,6 +79,7 @@ impl World {
                 "/auth/me".into(),
                 "/aic/config".into(),
                 "/aic/sessions".into(),
+                "/aic/alerts".into(),
             ],
             ids: vec![
                 ("room_id", room),

@@ -6,7 +6,9 @@ import { Header } from "../shell/header";
 import { LinkButton } from "../ui/button";
 import { useResource } from "../ui/resource";
 import { useTitle } from "../ui/title";
+import { Alerts } from "./alerts-section";
 import { Measurements } from "./measurements-section";
+import { ModelsSection } from "./models-section";
 import { SessionsSection } from "./sessions-section";
 import { SettingsSection } from "./settings-section";
 import { t } from "./strings";
@@ -29,6 +31,7 @@ export function AudioPage() {
             {t("listen_link")}
           </LinkButton>
         </header>
+        <Alerts />
         <Measurements config={config.value} />
         <div className="audio-columns">
           <SessionsSection />
@@ -42,6 +45,7 @@ export function AudioPage() {
             }}
           />
         </div>
+        <ModelsSection />
       </main>
     </>
   );

@@ -61,6 +61,24 @@ export const t = area("audio", {
   times_one: "once",
   times_other: "{count} times",
 
+  alerts: "Warnings",
+  alert_inference_latency: "Coding a frame took up to {value}, where {threshold} are acceptable",
+  alert_fallback_rate: "Up to {value} of the time was sent in Opus, where {threshold} are acceptable",
+  alert_other: "A limit was exceeded: {value}, where {threshold} are acceptable",
+  alert_firing: "since {from}",
+  alert_resolved: "{from} to {to}",
+
+  models: "The models on this server, of everybody, by the hour",
+  models_empty: "Nothing was coded in the last 24 hours.",
+  models_hour: "Hour from",
+  models_model: "Model",
+  models_where: "Where",
+  models_audio: "Audio",
+  backend_native: "in the service",
+  backend_onnx: "in the service, ONNX Runtime",
+  backend_browser: "in browsers",
+  backend_client: "in apps",
+
   table: "The figures as a table",
   table_time: "Time",
 

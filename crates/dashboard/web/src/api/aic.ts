@@ -1,6 +1,6 @@
 // Low-bandwidth audio: settings, measurements, and reports of what this page's own codec did.
 import { body, done, type Api } from "./client";
-import type { AicConfig, AicConfigChange, AicMetrics, AicSession, AicUsageReport } from "./types";
+import type { AicAlert, AicConfig, AicConfigChange, AicMetrics, AicModelHour, AicSession, AicUsageReport } from "./types";
 
 const CONFIG = "/api/v1/aic/config";
 const METRICS = "/api/v1/aic/metrics";
@@ -33,6 +33,13 @@ export const listSessions = (
   limit = 20,
 ): Promise<{ items: AicSession[]; next_cursor: string | null }> =>
   body(api.GET("/api/v1/aic/sessions", { params: { query: { limit, ...(cursor ? { cursor } : {}) } } }));
+
+/** Newest first. */
+export const listAlerts = async (api: Api): Promise<AicAlert[]> => (await body(api.GET("/api/v1/aic/alerts"))).items;
+
+/** The whole server's, by the hour, newest first. */
+export const listModels = async (api: Api, hours = 24): Promise<AicModelHour[]> =>
+  (await body(api.GET("/api/v1/aic/models", { params: { query: { hours } } }))).items;
 
 /** Safe to send again: a sequence number counts once. */
 export const reportUsage = (api: Api, report: AicUsageReport): Promise<void> => done(api.POST(METRICS, { body: report }));

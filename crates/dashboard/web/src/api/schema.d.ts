@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/aic/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What went wrong for minutes in the caller's streams: slow coding, much fallback. The last 100, newest first. */
+        get: operations["list_aic_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/aic/config": {
         parameters: {
             query?: never;
@@ -35,6 +52,23 @@ export interface paths {
         put?: never;
         /** Takes the usage report of a client that runs the codec itself. Send one every 5 to 60 seconds. */
         post: operations["report_aic_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aic/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each model did by the hour, for everybody on this server, newest first. Nobody can be told from it. */
+        get: operations["list_aic_models"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -652,6 +686,34 @@ export interface components {
             /** Format: uuid */
             user_id: string;
         };
+        /** @description A rule that the user's streams broke for minutes. */
+        AicAlert: {
+            /** Format: date-time */
+            fired_at: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Null: it still holds.
+             */
+            resolved_at: string | null;
+            rule: components["schemas"]["AicRule"];
+            /**
+             * Format: date-time
+             * @description Since when it held.
+             */
+            started_at: string;
+            /**
+             * Format: double
+             * @description In the same unit.
+             */
+            threshold: number;
+            /**
+             * Format: double
+             * @description The worst seen: milliseconds, or a share from 0 to 1.
+             */
+            value: number;
+        };
         /**
          * @description A client that runs the codec itself.
          * @enum {string}
@@ -771,6 +833,40 @@ export interface components {
          * @enum {string}
          */
         AicMode: "conservative" | "adaptive" | "aggressive";
+        /** @description What one model did on this server, for everybody, in one hour. */
+        AicModelHour: {
+            /** @description `native` or `onnx`: in the service; `browser` or `client`: as those report. */
+            backend: string;
+            /**
+             * Format: double
+             * @description Share of them that went as Opus, 0 to 1.
+             */
+            fallback_rate: number;
+            /**
+             * Format: int64
+             * @description 20 ms each.
+             */
+            frames: number;
+            /**
+             * Format: date-time
+             * @description When the hour begins.
+             */
+            hour: string;
+            /**
+             * Format: double
+             * @description Codec time for one frame; null: not measured.
+             */
+            latency_mean_ms: number | null;
+            /** Format: double */
+            latency_p95_ms: number | null;
+            /** @description The service's model, or `other`. */
+            model: string;
+            /**
+             * Format: double
+             * @description Mean quality score of active speech, 0 to 1; null: not measured.
+             */
+            quality: number | null;
+        };
         /** @description One bucket of time, or the whole span. */
         AicPoint: {
             /**
@@ -788,6 +884,11 @@ export interface components {
             /** Format: int32 */
             sessions: number;
         };
+        /**
+         * @description What was wrong: coding took longer than it may at the 95th percentile, or too much went as Opus.
+         * @enum {string}
+         */
+        AicRule: "inference_latency" | "fallback_rate" | "other";
         /** @description One stream through the codec. */
         AicSession: {
             /**
@@ -1039,6 +1140,72 @@ export interface components {
             guests_allowed: boolean;
             host_name: string;
             room_name: string;
+        };
+        /** @description A list that always comes whole. */
+        Items_AicAlert: {
+            items: {
+                /** Format: date-time */
+                fired_at: string;
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description Null: it still holds.
+                 */
+                resolved_at: string | null;
+                rule: components["schemas"]["AicRule"];
+                /**
+                 * Format: date-time
+                 * @description Since when it held.
+                 */
+                started_at: string;
+                /**
+                 * Format: double
+                 * @description In the same unit.
+                 */
+                threshold: number;
+                /**
+                 * Format: double
+                 * @description The worst seen: milliseconds, or a share from 0 to 1.
+                 */
+                value: number;
+            }[];
+        };
+        /** @description A list that always comes whole. */
+        Items_AicModelHour: {
+            items: {
+                /** @description `native` or `onnx`: in the service; `browser` or `client`: as those report. */
+                backend: string;
+                /**
+                 * Format: double
+                 * @description Share of them that went as Opus, 0 to 1.
+                 */
+                fallback_rate: number;
+                /**
+                 * Format: int64
+                 * @description 20 ms each.
+                 */
+                frames: number;
+                /**
+                 * Format: date-time
+                 * @description When the hour begins.
+                 */
+                hour: string;
+                /**
+                 * Format: double
+                 * @description Codec time for one frame; null: not measured.
+                 */
+                latency_mean_ms: number | null;
+                /** Format: double */
+                latency_p95_ms: number | null;
+                /** @description The service's model, or `other`. */
+                model: string;
+                /**
+                 * Format: double
+                 * @description Mean quality score of active speech, 0 to 1; null: not measured.
+                 */
+                quality: number | null;
+            }[];
         };
         /** @description A list that always comes whole. */
         Items_Participant: {
@@ -1521,6 +1688,53 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_aic_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_AicAlert"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_aic_config: {
         parameters: {
             query?: never;
@@ -1829,6 +2043,65 @@ export interface operations {
             };
             /** @description `resource_exhausted`: see Retry-After */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: the codec service is away; calls go on without it */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_aic_models: {
+        parameters: {
+            query?: {
+                /** @description How far back: 1 to 720; 24 when absent. */
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_AicModelHour"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

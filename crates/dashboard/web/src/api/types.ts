@@ -25,4 +25,6 @@ export type AicFigures = Schemas["AicFigures"];
 export type AicPoint = Schemas["AicPoint"];
 export type AicMetrics = Schemas["AicMetrics"];
 export type AicSession = Schemas["AicSession"];
+export type AicAlert = Schemas["AicAlert"];
+export type AicModelHour = Schemas["AicModelHour"];
 export type AicUsageReport = Schemas["AicUsageReport"];
