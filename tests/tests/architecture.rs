@@ -23,7 +23,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // A library; what its service needs is optional (below).
     (CODEC, &["aura-types", "aura-media", "aura-proto", "aura-service", "aura-store"]),
     ("aic-wasm", &[CODEC]),
-    ("aura-testkit", &["aura-types", "aura-local"]),
+    ("aura-testkit", &["aura-types", "aura-local", "aura-store"]),
     // The command line starts services as processes and never links one.
     (
         "auralink",

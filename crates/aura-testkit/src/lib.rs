@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod binary;
+pub mod catalogue;
 mod keeper;
 mod postgres;
 mod redis;

@@ -4,6 +4,8 @@
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
+use aura_store::migrate::{self, Migration};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 
@@ -126,6 +128,13 @@ impl TestDatabase {
     #[must_use]
     pub fn login_url(&self) -> String {
         url(LOGIN_ROLE, self.port, &self.name)
+    }
+
+    /// Gives it a service's schema, roles and tables.
+    pub async fn migrate(&self, service: &'static str, migrator: &Migrator) {
+        let (owner_url, login_url) = (&self.superuser_url(), &self.login_url());
+        let migration = Migration { service, migrator, owner_url, login_url };
+        migrate::run(&migration).await.expect("migrations apply");
     }
 
     /// A superuser connection.

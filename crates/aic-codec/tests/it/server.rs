@@ -6,7 +6,6 @@ use std::time::Duration;
 use aic_codec::server::{Config, DEFAULT_CONFIG, MIGRATOR, Running};
 use aura_service::Lifecycle;
 use aura_service::config::Loader;
-use aura_store::migrate::{self, Migration};
 use aura_testkit::{Launch, Postgres, Process, Scratch, TestDatabase, eventually, free_tcp_port};
 use aura_types::SystemClock;
 
@@ -71,14 +70,7 @@ impl Drop for Server {
 
 pub(crate) async fn migrated(postgres: &Postgres) -> TestDatabase {
     let database = postgres.database().await;
-    migrate::run(&Migration {
-        service: "aic",
-        migrator: &MIGRATOR,
-        owner_url: &database.superuser_url(),
-        login_url: &database.login_url(),
-    })
-    .await
-    .expect("migrations apply");
+    database.migrate("aic", &MIGRATOR).await;
     database
 }
 

@@ -6,7 +6,6 @@ mod migrate;
 mod postgres;
 mod rate_limit;
 
-use aura_store::migrate::Migration;
 use aura_store::{Database, DatabaseOptions};
 use aura_testkit::{Postgres, TestDatabase};
 
@@ -14,10 +13,7 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("tests/it/migrations")
 
 async fn migrated(postgres: &Postgres) -> TestDatabase {
     let database = postgres.database().await;
-    let (owner_url, login_url) = (database.superuser_url(), database.login_url());
-    let migration =
-        Migration { service: "sample", migrator: &MIGRATOR, owner_url: &owner_url, login_url: &login_url };
-    aura_store::migrate::run(&migration).await.unwrap();
+    database.migrate("sample", &MIGRATOR).await;
     database
 }
 

@@ -1,7 +1,6 @@
 //! The real codec service as a process, on the tables it keeps in the test's own database.
 
 use crate::stack::SERVICE_SECRET;
-use aura_store::migrate::{self, Migration};
 use aura_testkit::{Launch, Process, Scratch, TestDatabase, binary, free_tcp_port, workspace_root};
 use std::time::Duration;
 
@@ -21,14 +20,7 @@ impl CodecService {
         let migrator = sqlx::migrate::Migrator::new(workspace_root().join("migrations/aic"))
             .await
             .expect("the migrations can be read");
-        migrate::run(&Migration {
-            service: "aic",
-            migrator: &migrator,
-            owner_url: &database.superuser_url(),
-            login_url: &database.login_url(),
-        })
-        .await
-        .expect("the codec's migrations apply");
+        database.migrate("aic", &migrator).await;
         let (grpc, admin) = (free_tcp_port(), free_tcp_port());
         let launch = Launch::new("aic-codec", binary("aic-codec")).envs([
             ("AURALINK_ENV", "development".to_owned()),

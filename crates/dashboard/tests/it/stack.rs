@@ -4,7 +4,6 @@ use crate::client::{Client, Person};
 use crate::codec_service::CodecService;
 use aura_service::Lifecycle;
 use aura_service::config::Loader;
-use aura_store::migrate::{self, Migration};
 use aura_testkit::{Postgres, RedisServer, Scratch, TestDatabase, free_tcp_port};
 use aura_types::{ManualClock, SharedClock, SystemClock};
 use dashboard::{Config, MIGRATOR, Running};
@@ -111,14 +110,7 @@ impl Drop for Stack {
 
 pub(crate) async fn migrated(postgres: &Postgres) -> TestDatabase {
     let database = postgres.database().await;
-    migrate::run(&Migration {
-        service: "dashboard",
-        migrator: &MIGRATOR,
-        owner_url: &database.superuser_url(),
-        login_url: &database.login_url(),
-    })
-    .await
-    .expect("migrations apply");
+    database.migrate("dashboard", &MIGRATOR).await;
     database
 }
 
