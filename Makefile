@@ -46,6 +46,7 @@ test: setup-test ## Run every test, browsers and foreign clients included
 check: web ## Format, lints, dependency rules, architecture
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p aura-room -p aic-codec -- -D warnings
 	if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not installed: skipped'; fi
 	cargo test -p auralink-tests --test architecture
 

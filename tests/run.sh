@@ -49,6 +49,8 @@ step 'format' cargo fmt --all --check
 # One build for the tests and for the services they start: the same features, so nothing is compiled twice.
 step 'build' cargo build --workspace --all-targets
 step 'lints' cargo clippy --workspace --all-targets -- -D warnings
+# The workspace's build switches every feature on that somebody asks for: whoever takes a library alone gets fewer.
+step 'libraries alone' cargo clippy -p aura-room -p aic-codec -- -D warnings
 counted 'cargo test' 's/^test result: [a-zA-Z]+\. ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' \
   cargo test --workspace --no-fail-fast
 

@@ -15,6 +15,8 @@ mod receiver;
 mod sender;
 mod voice;
 
+use bytes::Bytes;
+
 pub use crate::control::Settings;
 pub use frame_receiver::FrameReceiver;
 pub use frame_sender::{FrameSender, State};
@@ -22,7 +24,16 @@ pub use packer::AicPacket;
 #[cfg(feature = "opus")]
 pub use receiver::{PacketError, Receiver, ReceiverStats};
 #[cfg(feature = "opus")]
-pub use sender::{Earlier, Packet, Sender, SenderStats};
+pub use sender::{Packet, Sender, SenderStats};
+
+/// An Opus packet that was sent before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Earlier {
+    /// At 48 kHz, from its beginning to that of the packet that repeats it.
+    pub ticks_back: u16,
+    /// The payload.
+    pub payload: Bytes,
+}
 
 /// Frames sent in both codecs when AIC returns: its decoder remembers more of the past than Opus's, and is unheard until
 /// it has caught up.

@@ -14,7 +14,7 @@ use crate::payload::meta::Meta;
 use crate::payload::{TICKS_PER_FRAME, meta};
 use crate::resample::{Down, FRAME_48K};
 
-use super::{Codec, Feedback, FrameSender, State, WARM};
+use super::{Codec, Earlier, Feedback, FrameSender, State, WARM};
 
 /// How often the header extension is sent without need.
 const META_MS: u64 = 1_000;
@@ -40,15 +40,6 @@ pub struct Packet {
     pub meta: Option<[u8; meta::LEN]>,
     /// What the packet right before this one carried, to be sent again beside it (RFC 2198): only of Opus, in loss.
     pub copy: Option<Earlier>,
-}
-
-/// An Opus packet that was sent before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Earlier {
-    /// At 48 kHz, from its beginning to that of the packet that repeats it.
-    pub ticks_back: u16,
-    /// The payload.
-    pub payload: Bytes,
 }
 
 /// What a sender has done.
