@@ -62,7 +62,8 @@ def parse() -> argparse.Namespace:
 
 
 def export(work: Path, size: str, name: str, out: Path) -> None:
-    """The joint checkpoint if there is one, else the separate ones."""
+    """The joint checkpoint if there is one, else the separate ones; balanced."""
+    from .balance import balance, shortfall
     from .export import export as write
     from .model import SIZES, Codec
 
@@ -71,6 +72,8 @@ def export(work: Path, size: str, name: str, out: Path) -> None:
     joint = work / f"joint-{size}.pt"
     if joint.exists():
         codec.load_state_dict(torch.load(joint, map_location="cpu")["average"], strict=False)
+    gain_db = balance(codec, shortfall(codec, work))
+    print(f"balanced by {gain_db[:20].mean():.1f} dB below 1 kHz, {gain_db[20:].mean():.1f} dB above")
     write(codec.encoder, codec.decoder, codec.codebooks.detach().numpy(), size, name, out)
 
 
@@ -106,6 +109,7 @@ def render(work: Path, speech: Path, folder: Path, model: Path, clips: int) -> N
 
 def smoke() -> None:
     """Speech-like sound of its own, a few steps of the joint stage, resumed once, exported, streamed."""
+    from .balance import balance, shortfall
     from .export import Streamed
     from .model import SIZES, Codec
 
@@ -139,6 +143,10 @@ def smoke() -> None:
         export(work, "s", "smoke-1", work / "model")
         codec, offline = Streamed(work / "model"), Codec(SIZES["s"])
         offline.load_state_dict(torch.load(second.path)["average"], strict=False)
+        short = shortfall(offline, work, batches=1)
+        gain = balance(offline, short)
+        left = shortfall(offline, work, batches=1)
+        assert (left - (short - gain)).abs().mean() < 0.5, (short, gain, left)
         pcm = (data.to_int16(sound)[: FRAME * 50] / 32767).astype(np.float32)
         with torch.no_grad():
             whole = offline.encoder(torch.from_numpy(pcm)[None])[0].numpy()

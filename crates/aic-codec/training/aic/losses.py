@@ -23,8 +23,10 @@ def magnitude(s: Tensor) -> Tensor:
 
 
 class Spectral(nn.Module):
-    """At each of five windows: L1 of log-mel energies, L1 of magnitudes and of complex values relative to the target's
-    mean magnitude. The complex part is what ties the phase."""
+    """At each of five windows: L1 of log-mel energies (half again as heavy as the rest), L1 of magnitudes and of complex
+    values relative to the target's mean magnitude. The complex part is what ties the phase."""
+
+    LOG_MEL = 1.5
 
     def __init__(self, complex_weight: float = 0.5):
         super().__init__()
@@ -50,7 +52,7 @@ class Spectral(nn.Module):
             scale = 1 / (bm.mean((1, 2), keepdim=True) + 1e-3)
             linear = ((am - em).abs() * scale).mean()
             phase = (magnitude(a - b) * scale).mean()
-            total = total + log + linear + self.complex_weight * phase
+            total = total + self.LOG_MEL * log + linear + self.complex_weight * phase
         return total / len(WINDOWS)
 
 

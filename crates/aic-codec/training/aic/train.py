@@ -108,7 +108,7 @@ class Segments:
 
     def shown(self, rng: np.random.Generator) -> Tensor:
         """How many stages arrive of each frame (batch, frames, 1), drawn for the joint stage."""
-        count = rng.choice([12, 6, 3, -1], (self.o.batch, 1), p=[0.6, 0.17, 0.15, 0.08])
+        count = rng.choice([12, 6, 3, -1], (self.o.batch, 1), p=[0.5, 0.27, 0.13, 0.1])
         count = np.where(count < 0, rng.integers(1, 12, (self.o.batch, 1)), count)
         shown = np.repeat(count, self.o.frames, 1)
         for row in np.flatnonzero(rng.random(self.o.batch) < self.o.lost):
