@@ -116,11 +116,15 @@ fn silence_costs_next_to_nothing_and_sounds_like_the_room() {
 #[test]
 fn bundles_and_the_aggressive_mode_cut_headers() {
     let samples = voice(16_000.0, 4.0, 8);
-    let settings =
-        Settings { mode: crate::control::Mode::Aggressive, floor: crate::Rate::Mid, dtx: false, ..lenient() };
-    let (_, played, packets) = call(settings, QUIET, &samples, || false);
-    assert!(packets.iter().all(|packet| packet.frames == 3 && packet.payload.len() == 24));
-    assert!(played[10..].iter().all(|&p| p == Played::Coded), "80 ms of buffer carry bundles of 60");
+    for (floor, frames, bytes) in [(crate::Rate::Mid, 3, 24), (crate::Rate::High, 5, 76)] {
+        let settings = Settings { mode: crate::control::Mode::Aggressive, floor, dtx: false, ..lenient() };
+        let (_, played, packets) = call(settings, QUIET, &samples, || false);
+        assert!(packets.iter().all(|packet| packet.frames == frames && packet.payload.len() == bytes));
+        assert!(
+            played[10..].iter().all(|&p| p == Played::Coded),
+            "80 ms of buffer carry bundles of {frames}"
+        );
+    }
 }
 
 #[test]

@@ -197,7 +197,6 @@ fn a_change_survives_the_loss_of_its_packets() {
 #[test]
 fn long_opus_packets_and_bundles_change_places() {
     let samples = vowel(8.0);
-    let settings = Settings { mode: Mode::Aggressive, floor: crate::Rate::Mid, dtx: false, ..lenient() };
     let act = |n: usize, sender: &mut Sender| {
         let report = Feedback { loss: 0.0, mean_burst: 1.0, available_bps: Some(20_000) };
         sender.feedback(20 * n as u64, report);
@@ -207,11 +206,14 @@ fn long_opus_packets_and_bundles_change_places() {
             _ => {}
         }
     };
-    let call = call(settings, &samples, act, |_, _| false);
-    assert_smooth("bundles", &samples, &call, 2);
-    assert!(call.packets.iter().any(|(_, packet)| packet.codec == Codec::Opus && packet.frames == 3));
-    assert!(call.packets.iter().any(|(_, packet)| packet.codec == Codec::Aic && packet.frames == 3));
-    assert!(call.played[10..].iter().all(|&p| p == Played::Coded));
+    for (floor, frames) in [(crate::Rate::Mid, 3), (crate::Rate::High, 5)] {
+        let settings = Settings { mode: Mode::Aggressive, floor, dtx: false, ..lenient() };
+        let call = call(settings, &samples, act, |_, _| false);
+        assert_smooth("bundles", &samples, &call, 2);
+        assert!(call.packets.iter().any(|(_, packet)| packet.codec == Codec::Opus && packet.frames == 3));
+        assert!(call.packets.iter().any(|(_, packet)| packet.codec == Codec::Aic && packet.frames == frames));
+        assert!(call.played[10..].iter().all(|&p| p == Played::Coded));
+    }
 }
 
 /// The reason of the first fallback, and whether AIC was back at the end.
