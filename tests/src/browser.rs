@@ -194,7 +194,8 @@ impl Window {
         .await
     }
 
-    /// Waits for running transitions, keeps a picture among the test's logs, then has axe judge the page; panics with what it finds.
+    /// Waits for running transitions, keeps a picture among the test's logs, then has axe judge the page; panics with
+    /// what it finds.
     pub async fn is_accessible(&self, screen: &str) {
         let still = "() => document.getAnimations().filter((a) => a.playState === 'running' && \
                      Number.isFinite(a.effect?.getComputedTiming().endTime)).length";

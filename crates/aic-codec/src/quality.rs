@@ -108,7 +108,7 @@ impl Scorer {
             *sample = ahead;
         }
         let new = self.reference.push(&aligned, &mut self.analyser);
-        for row in self.reference.rows.iter().rev().take(new).rev() {
+        for row in self.reference.rows.range(self.reference.rows.len() - new..) {
             if self.level.len() == LEVEL_ROWS {
                 self.level.pop_front();
             }

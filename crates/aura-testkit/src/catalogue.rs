@@ -2,15 +2,24 @@
 
 use sqlx::{PgConnection, Row as _};
 
+/// How much there is of what was checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// Tables and partitions, without the migrations' own.
+    pub tables: usize,
+    /// Row policies.
+    pub policies: usize,
+}
+
 /// Checks the schema `service`: every table forces row-level security and belongs to an owner nobody logs in as;
 /// every policy says what may be read and what may be written, for the service's two roles alone; nobody may
-/// truncate; none of the roles is above the rules; and there is no view, which would need `security_invoker`. Answers how many tables and partitions there are.
+/// truncate; none of the roles is above the rules; and there is no view, which would need `security_invoker`.
 ///
 /// # Panics
 /// Naming what is not so.
-pub async fn keeps_its_promises(db: &mut PgConnection, service: &str) -> usize {
+pub async fn keeps_its_promises(db: &mut PgConnection, service: &str) -> Found {
     let tables = tables_force_row_security(db, service).await;
-    policies_are_complete(db, service).await;
+    let policies = policies_are_complete(db, service).await;
     let count = async |db: &mut PgConnection, of: &str| -> i64 {
         let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {of}"));
         sqlx::query_scalar(sql).bind(service).fetch_one(db).await.expect("the catalogue can be read")
@@ -24,7 +33,7 @@ pub async fn keeps_its_promises(db: &mut PgConnection, service: &str) -> usize {
     assert_eq!(count(db, above).await, 0, "no role is above the rules");
     assert_eq!(count(db, "pg_roles WHERE starts_with(rolname, $1 || '_')").await, 3, "owner, app and system");
     assert_eq!(count(db, "pg_views WHERE schemaname = $1").await, 0, "no views");
-    tables
+    Found { tables, policies }
 }
 
 async fn tables_force_row_security(db: &mut PgConnection, service: &str) -> usize {
@@ -46,7 +55,7 @@ async fn tables_force_row_security(db: &mut PgConnection, service: &str) -> usiz
     tables.len()
 }
 
-async fn policies_are_complete(db: &mut PgConnection, service: &str) {
+async fn policies_are_complete(db: &mut PgConnection, service: &str) -> usize {
     let policies = sqlx::query(
         "SELECT tablename::text || '.' || policyname::text, cmd, qual IS NOT NULL, with_check IS NOT NULL, roles::text[]
          FROM pg_policies WHERE schemaname = $1",
@@ -68,4 +77,5 @@ async fn policies_are_complete(db: &mut PgConnection, service: &str) {
         let ours = |role: &String| *role == format!("{service}_app") || *role == format!("{service}_system");
         assert!(roles.iter().all(ours), "{name}: {roles:?}");
     }
+    policies.len()
 }

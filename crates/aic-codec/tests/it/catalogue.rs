@@ -13,8 +13,9 @@ async fn database() -> PgConnection {
 #[tokio::test]
 async fn rows_are_guarded_and_grants_narrow() {
     let mut db = database().await;
-    let tables = catalogue::keeps_its_promises(&mut db, "aic").await;
-    assert!(tables >= 5 + 10, "{tables}: five tables and partitions for days to come");
+    let found = catalogue::keeps_its_promises(&mut db, "aic").await;
+    assert!(found.tables >= 5 + 10, "{found:?}: five tables and partitions for days to come");
+    assert!(found.policies >= 9, "{found:?}");
     let (loose,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM information_schema.role_table_grants
          WHERE table_schema = 'aic' AND grantee = 'aic_app' AND table_name <> 'aic_configs'

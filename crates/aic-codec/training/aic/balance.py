@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import HOP, SAMPLE_RATE, STAGES
-from .losses import mel_matrix
+from .losses import mel, mel_matrix
 from .model import Codec
 from .train import Options, Segments
 
@@ -43,18 +43,20 @@ def shortfall(codec: Codec, work: Path, batches: int = 6, batch: int = 8, frames
                 z, share, *_ = codec.quantise(latent, shown, None, 0)
                 out = codec.decoder.synthesise(codec.decoder(z, share))
                 short.append(compare(pcm, out))
-    to_mel = lambda hz: 2595 * math.log10(1 + hz / 700)  # noqa: E731
-    centres = np.linspace(0, to_mel(SAMPLE_RATE / 2), BANDS + 2)[1:-1]
-    bins = [to_mel((k + 0.5) * SAMPLE_RATE / 2 / HOP) for k in range(HOP)]
-    return torch.from_numpy(np.interp(bins, centres, torch.cat(short).nanmedian(0).values.nan_to_num().numpy())).float()
+    usual = torch.cat(short).nanmedian(0).values.nan_to_num()
+    centres = torch.linspace(0, mel(torch.tensor(SAMPLE_RATE / 2)).item(), BANDS + 2)[1:-1]
+    bins = mel((torch.arange(HOP) + 0.5) * SAMPLE_RATE / 2 / HOP)
+    return torch.from_numpy(np.interp(bins, centres, usual)).float()
 
 
 def compare(want: Tensor, out: Tensor) -> Tensor:
     """What the mel bands of `out` miss in each spoken window of `want` (windows, bands), dB; NaN where there is little."""
-    mel = mel_matrix(WINDOW // 2 + 1, BANDS)
-    power = lambda x: (  # noqa: E731
-        torch.stft(x, WINDOW, STEP, WINDOW, torch.hann_window(WINDOW), center=False, return_complex=True).abs() ** 2
-    ).transpose(1, 2) @ mel
+    window, bands = torch.hann_window(WINDOW), mel_matrix(WINDOW // 2 + 1, BANDS)
+
+    def power(x: Tensor) -> Tensor:
+        spectrum = torch.stft(x, WINDOW, STEP, WINDOW, window, center=False, return_complex=True)
+        return (spectrum.abs() ** 2).transpose(1, 2) @ bands
+
     a, b = power(want), power(out)
     mean = a.sum(2).mean(1)[:, None, None]
     floor = mean / BANDS * FLOOR

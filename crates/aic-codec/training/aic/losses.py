@@ -8,9 +8,13 @@ from . import SAMPLE_RATE
 WINDOWS = (128, 256, 512, 1024, 2048)
 
 
+def mel(hz: Tensor) -> Tensor:
+    """The mel scale of O'Shaughnessy."""
+    return 2595 * torch.log10(1 + hz / 700)
+
+
 def mel_matrix(bins: int, bands: int) -> Tensor:
-    """Triangles evenly spaced on the mel scale of O'Shaughnessy from 0 Hz to 8 kHz: bins x bands."""
-    mel = lambda hz: 2595 * torch.log10(1 + hz / 700)  # noqa: E731
+    """Triangles evenly spaced on the mel scale from 0 Hz to 8 kHz: bins x bands."""
     edges = 700 * (10 ** (torch.linspace(0, mel(torch.tensor(SAMPLE_RATE / 2.0)).item(), bands + 2) / 2595) - 1)
     hz = torch.linspace(0, SAMPLE_RATE / 2, bins)[:, None]
     up = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])

@@ -11,8 +11,8 @@ async fn database() -> PgConnection {
 #[tokio::test]
 async fn rows_are_guarded_and_grants_narrow() {
     let mut db = database().await;
-    let tables = catalogue::keeps_its_promises(&mut db, "dashboard").await;
-    assert!(tables >= 16, "{tables}");
+    let found = catalogue::keeps_its_promises(&mut db, "dashboard").await;
+    assert!(found.tables >= 16, "{found:?}");
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT grantee::text, privilege_type::text FROM information_schema.column_privileges
          WHERE table_schema = 'dashboard' AND table_name = 'users' AND column_name = 'password_hash'

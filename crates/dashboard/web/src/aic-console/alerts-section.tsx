@@ -1,10 +1,10 @@
-import { useEffect } from "react";
 import * as aicApi from "../api/aic";
 import { api } from "../auth/current";
 import type { AicAlert } from "../api/types";
 import { shortDate } from "../i18n/time";
 import { Icon } from "../ui/icon";
 import { useResource } from "../ui/resource";
+import { useFresh } from "../ui/use-fresh";
 import { recent } from "./alerts";
 import { milliseconds, percent } from "./format";
 import { t } from "./strings";
@@ -14,11 +14,7 @@ const EVERY_MS = 30_000;
 /** What went wrong for minutes. Takes no place while nothing did; when the service is away, the page says so below. */
 export function Alerts() {
   const alerts = useResource(() => aicApi.listAlerts(api), "aic-alerts");
-  const { reload } = alerts;
-  useEffect(() => {
-    const timer = setInterval(() => document.visibilityState === "visible" && reload(), EVERY_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
+  useFresh(alerts.reload, EVERY_MS);
   const shown = recent(alerts.value ?? [], Date.now());
   if (shown.length === 0) return null;
   return (

@@ -40,10 +40,11 @@ export function encodingFor(uplink: Uplink, before: Encoding, opus: RTCRtpCodec 
 /** Applies wishes to whichever sender the microphone has, one after another, the newest last. */
 export class UplinkControl {
   private wish: Uplink = "normal";
-  private lowBps = LOW_BPS;
+  /** Of `low`; 0 for the others, and likewise `appliedBps`. */
+  private wishBps = 0;
   private sender: RTCRtpSender | null = null;
   private applied: Uplink = "normal";
-  private appliedBps = LOW_BPS;
+  private appliedBps = 0;
   private before: Encoding | null = null;
   private queue: Promise<void> = Promise.resolve();
 
@@ -57,18 +58,23 @@ export class UplinkControl {
     if (sender !== this.sender) {
       this.sender = sender;
       this.applied = "normal";
+      this.appliedBps = 0;
       this.before = null;
     }
-    const same = wish === this.wish && wish === this.applied;
-    if (same && (wish !== "low" || (lowBps === this.lowBps && lowBps === this.appliedBps))) return;
+    const bps = wish === "low" ? lowBps : 0;
+    if (wish === this.wish && bps === this.wishBps && this.carriedOut(wish, bps)) return;
     this.wish = wish;
-    this.lowBps = lowBps;
+    this.wishBps = bps;
     this.queue = this.queue.then(() => this.apply()).catch(() => {});
   }
 
+  private carriedOut(wish: Uplink, bps: number): boolean {
+    return wish === this.applied && bps === this.appliedBps;
+  }
+
   private async apply(): Promise<void> {
-    const { sender, wish, lowBps } = this;
-    if (!sender || (wish === this.applied && (wish !== "low" || lowBps === this.appliedBps))) return;
+    const { sender, wish, wishBps } = this;
+    if (!sender || this.carriedOut(wish, wishBps)) return;
     const parameters = sender.getParameters();
     const [encoding] = parameters.encodings;
     // Not negotiated yet: the next call tries again.
@@ -76,16 +82,16 @@ export class UplinkControl {
     this.before ??= { ...encoding };
     const opus = parameters.codecs.find((codec) => codec.mimeType.toLowerCase() === "audio/opus") ?? null;
     try {
-      parameters.encodings = [encodingFor(wish, this.before, opus, lowBps)];
+      parameters.encodings = [encodingFor(wish, this.before, opus, wishBps)];
       await sender.setParameters(parameters);
     } catch {
       // A browser that knows fewer parameters: what matters is whether and how much.
       const plain = sender.getParameters();
-      plain.encodings = [{ ...plain.encodings[0], active: wish !== "off", ...(wish === "low" && { maxBitrate: lowBps }) }];
+      plain.encodings = [{ ...plain.encodings[0], active: wish !== "off", ...(wish === "low" && { maxBitrate: wishBps }) }];
       await sender.setParameters(plain);
     }
     if (sender !== this.sender) return;
     this.applied = wish;
-    this.appliedBps = lowBps;
+    this.appliedBps = wishBps;
   }
 }
