@@ -10,6 +10,8 @@ pub(crate) mod negotiation;
 pub(crate) mod peer;
 pub(crate) mod rtc_config;
 pub(crate) mod sdp;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod track_queue;
 
 use std::net::SocketAddr;

@@ -71,12 +71,6 @@ impl DownTrack {
         }
     }
 
-    /// The same stream carries another track from now on; its numbering goes on.
-    pub(crate) fn reuse(mut self, is_video: bool) -> Self {
-        self.rewriter.unlatch();
-        Self { preferred: Some(Layer::High), current: None, target: None, is_video, ..self }
-    }
-
     /// The subscriber wants at most this layer, or nothing.
     pub(crate) fn prefer(&mut self, layer: Option<Layer>) {
         self.preferred = layer;

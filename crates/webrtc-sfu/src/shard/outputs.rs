@@ -179,11 +179,8 @@ impl Shard {
             };
             let Some(ssrc) = slot.peer.outgoing_stream(mid) else { continue };
             let is_video = track.kind == MediaKind::Video;
-            let mut down = match slot.parked.remove(&mid) {
-                Some(parked) => parked.reuse(is_video),
-                // Below 2^15, so that the receiver's rollover counter starts at zero even with reordering.
-                None => DownTrack::new(is_video, rand::random::<u16>() / 2),
-            };
+            // Below 2^15, so that the receiver's rollover counter starts at zero even with reordering.
+            let mut down = DownTrack::new(is_video, rand::random::<u16>() / 2);
             down.prefer(preferred);
             down.limit(slot.downlink.cap());
             slot.copies.insert(mid, CopyId { track: id, subscriber: peer });
@@ -205,14 +202,13 @@ impl Shard {
         }
     }
 
-    /// Ends a copy; its section keeps the numbering for the next one.
+    /// Ends a copy.
     pub(crate) fn remove_copy(&mut self, id: TrackId, subscriber: PeerId) {
         let Some(track) = self.tracks.get_mut(id) else { return };
         let Some(at) = track.copies.iter().position(|copy| copy.subscriber == subscriber) else { return };
         let copy = track.copies.swap_remove(at);
         if let Some(slot) = self.peers.get_mut(subscriber) {
             slot.copies.remove(&copy.mid);
-            slot.parked.insert(copy.mid, copy.down);
         }
         // Whether anybody still needs the transcoder is seen at the next review: a subscriber that moves to another
         // section must not close and open it.

@@ -11,7 +11,6 @@ use str0m::rtp::Ssrc;
 use super::batch::SendBatch;
 use super::fanout::{CopyId, Source, TrackId};
 use crate::engine::congestion::Downlink;
-use crate::engine::forward::DownTrack;
 use crate::transport::peer::Peer;
 use crate::transport::{Datagram, PeerEvent, PeerId, SubscriberTransport, TransportError, guarded};
 
@@ -33,8 +32,6 @@ pub(crate) struct Slot {
     pub(crate) copies: HashMap<Mid, CopyId>,
     /// What its downlink takes.
     pub(crate) downlink: Downlink,
-    /// Numbering of sections that are free now: their stream goes on when they are used again.
-    pub(crate) parked: HashMap<Mid, DownTrack>,
 }
 
 /// All connections of a shard.
@@ -61,7 +58,6 @@ impl Peers {
             published: HashMap::new(),
             copies: HashMap::new(),
             downlink: Downlink::default(),
-            parked: HashMap::new(),
         };
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);

@@ -36,6 +36,7 @@ impl Shard {
         let mode = joiner.mode;
         let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
         let subscribes = joiner.permission.can_subscribe;
+        let reuses_sections = !joiner.client.browser.eq_ignore_ascii_case("safari");
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
             Err(refusal @ Refusal::RoomFull) => {
@@ -56,6 +57,9 @@ impl Shard {
                 self.open_peer(Role::Subscriber, &sid, &name, now.at),
             ),
         };
+        if !reuses_sections && let Some(slot) = self.peers.get_mut(subscriber) {
+            slot.peer.never_reuse_sections();
+        }
         let primary = if mode == ConnectionMode::Dual && !subscribes { publisher } else { subscriber };
         let link = Link {
             publisher,

@@ -167,45 +167,16 @@ mod tests {
     use std::time::Instant;
 
     use aura_media::MediaKind;
-    use aura_types::{ParticipantSid, TrackSid};
-    use livekit_protocol as proto;
-    use str0m::Rtc;
+    use aura_types::TrackSid;
     use str0m::change::{SdpAnswer, SdpOffer};
     use str0m::media::Direction;
 
     use super::*;
     use crate::transport::peer::Peer;
-    use crate::transport::rtc_config::{PeerSettings, build};
+    use crate::transport::testing::{ICE_LITE, connection, description, peer};
     use crate::transport::{Assignment, Role};
 
     const MODEL: &str = "aic16m-1";
-    /// The clients of these tests are built as servers are; two of those do not connect.
-    const ICE_LITE: &str = "a=ice-lite\r\n";
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn connection(model: Option<&str>) -> Rtc {
-        let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate();
-        let settings = PeerSettings {
-            certificate: certificate.expect("a certificate"),
-            udp_candidates: vec!["127.0.0.1:7882".parse().expect("an address")],
-            tcp_candidates: Vec::new(),
-            aic_model: model.map(Into::into),
-        };
-        build(&settings, Instant::now())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn peer(role: Role, model: Option<&str>) -> Peer {
-        let mut peer =
-            Peer::new(connection(model), role, ParticipantSid::generate(), "room".into(), Instant::now());
-        peer.aic_model = model.map(Into::into);
-        peer
-    }
-
-    fn description(sdp: String) -> proto::SessionDescription {
-        proto::SessionDescription { sdp, ..Default::default() }
-    }
-
     /// A publisher that knows AIC of `theirs` offers to a node of `ours`: the answer, and what the node makes of it.
     fn published(theirs: &str, ours: Option<&str>) -> (String, Peer) {
         let mut client = connection(Some(theirs));

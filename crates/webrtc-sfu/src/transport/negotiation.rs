@@ -4,8 +4,12 @@
 //! that, and for missing sections, by `media_sections_requirement`. Where we offer, each change is a new offer, one
 //! outstanding at a time.
 
+mod sections;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use aura_media::MediaKind;
@@ -14,6 +18,7 @@ use livekit_protocol as proto;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
 
+use self::sections::Sections;
 use super::aic;
 use super::channels::Channels;
 use super::peer::Peer;
@@ -23,26 +28,14 @@ use super::{Assignment, Role, TransportError};
 /// A client that does not answer an offer within this is told to reconnect.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One media section of the connection.
-#[derive(Debug)]
-struct Section {
-    mid: Mid,
-    kind: MediaKind,
-    /// The client publishes on it.
-    client_sends: bool,
-    stopped: bool,
-    assigned: Option<Assignment>,
-}
-
 /// Negotiation state of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Negotiation {
-    sections: Vec<Section>,
-    waiting: Vec<Assignment>,
-    /// Tracks whose section is negotiated: forwarding may run.
-    live: HashMap<TrackSid, Mid>,
+    sections: Sections,
+    /// The size of the client's last offer, be it of data channels alone.
+    offered: Option<OfferSize>,
     /// Sections (audio, video) asked of the client and not yet offered.
-    asked: Option<(u32, u32)>,
+    asked: Option<(usize, usize)>,
     offer: Option<OutstandingOffer>,
     dirty: bool,
     next_offer_id: u32,
@@ -51,9 +44,33 @@ pub(crate) struct Negotiation {
     answered: bool,
 }
 
+/// How much a client's offer was, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct OfferSize {
+    whole: usize,
+    longest_section: usize,
+}
+
+impl OfferSize {
+    /// What a section of media takes at least to reckon with, where none was seen yet.
+    const SECTION_BYTES: usize = 4 * 1024;
+
+    fn of(sdp: &str) -> Self {
+        let longest_section = sdp::longest_section_bytes(sdp).max(Self::SECTION_BYTES);
+        Self { whole: sdp.len(), longest_section }
+    }
+
+    /// How many sections more still make an offer that we take.
+    fn room_left(self) -> usize {
+        sdp::MAX_BYTES.saturating_sub(self.whole) / self.longest_section
+    }
+}
+
 struct OutstandingOffer {
     id: u32,
     pending: SdpPendingOffer,
+    /// The sections on which it says we send.
+    sending: HashSet<Mid>,
     sent_at: Instant,
 }
 
@@ -69,38 +86,28 @@ pub(crate) type OpusParameters<'a> = &'a dyn Fn(&str) -> Vec<&'static str>;
 impl Peer {
     /// Wants a section for the track. Nothing is sent yet.
     pub(crate) fn attach(&mut self, assignment: Assignment) {
-        let negotiation = &mut self.negotiation;
-        let known = negotiation.waiting.iter().any(|waiting| waiting.track == assignment.track)
-            || negotiation.sections.iter().any(|section| section.holds(&assignment.track));
-        if !known {
-            negotiation.waiting.push(assignment);
-            negotiation.dirty = true;
-        }
+        self.negotiation.dirty |= self.negotiation.sections.attach(assignment);
     }
 
     /// Gives the track's section up.
     pub(crate) fn detach(&mut self, track: &TrackSid) {
-        let negotiation = &mut self.negotiation;
-        negotiation.waiting.retain(|waiting| waiting.track != *track);
-        negotiation.live.remove(track);
-        if let Some(section) = negotiation.sections.iter_mut().find(|section| section.holds(track)) {
-            section.assigned = None;
-            negotiation.dirty = true;
-        }
+        self.negotiation.dirty |= self.negotiation.sections.detach(track);
+    }
+
+    /// Each section carries one track and no other after it: Safari mixes them up.
+    pub(crate) fn never_reuse_sections(&mut self) {
+        self.negotiation.sections.reuse = false;
     }
 
     /// The section a track may be sent on now.
     pub(crate) fn live_section(&self, track: &TrackSid) -> Option<Mid> {
-        self.negotiation.live.get(track).copied()
+        self.negotiation.sections.live(track)
     }
 
     /// Sections the client publishes on that are open, by mid.
     pub(crate) fn publishing_mids(&self) -> impl Iterator<Item = Mid> + '_ {
-        self.negotiation
-            .sections
-            .iter()
-            .filter(|section| section.client_sends && !section.stopped)
-            .map(|section| section.mid)
+        let sections = self.negotiation.sections.list.iter();
+        sections.filter(|section| section.client_sends && !section.stopped).map(|section| section.mid)
     }
 
     /// Takes a client's offer and answers it. Returns the answer and what the client's sections said.
@@ -116,61 +123,61 @@ impl Peer {
         }
         let text = self.read_aic(&offer.sdp);
         let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
+        self.renew_streams();
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
-        self.negotiation.take_offered(&offered);
-        self.negotiation.place_waiting();
+        let sections = &mut self.negotiation.sections;
+        sections.take_offered(&offered);
+        sections.place_waiting();
         let mut texts = HashMap::new();
         let mut mid_to_track_id = HashMap::new();
-        for (section, offered) in
-            self.negotiation.sections.iter().zip(offered.iter().filter(|o| o.kind.is_some()))
-        {
+        let mut sending = HashSet::new();
+        for (section, offered) in sections.list.iter().zip(offered.iter().filter(|o| o.kind.is_some())) {
             let text = if section.client_sends {
                 let track_id = offered.track_id.as_deref().unwrap_or_default();
                 SectionText::Receive { opus_parameters: opus(track_id) }
-            } else if let Some(assigned) = section.assigned.as_ref().filter(|_| offered.client_receives) {
-                mid_to_track_id.insert(offered.mid.clone(), assigned.track.to_string());
-                assigned.as_text()
             } else {
-                SectionText::Idle
+                section.text()
             };
+            if let SectionText::Send { track_id, .. } = &text {
+                mid_to_track_id.insert(offered.mid.clone(), track_id.clone());
+                sending.insert(section.mid);
+            }
             texts.insert(offered.mid.clone(), text);
         }
+        sections.announce(&sending);
+        sections.refresh_live();
+        self.negotiation.offered = Some(OfferSize::of(&offer.sdp));
         self.negotiation.asked = None;
-        self.negotiation.dirty = !self.negotiation.waiting.is_empty();
-        self.negotiation.refresh_live();
+        self.negotiation.dirty = !self.negotiation.sections.waiting.is_empty();
         let sdp = self.name_aic(sdp::rewrite(&answer.to_sdp_string(), &texts));
         let answer =
             proto::SessionDescription { r#type: "answer".into(), sdp, id: offer.id, mid_to_track_id };
         Ok((answer, offered))
     }
 
-    /// Where the client offers: what to ask it for so that waiting tracks find a place. `None` = nothing to ask.
+    /// Where the client offers: what to ask it for so that waiting tracks find a place and released sections are
+    /// described as such. `None` = nothing to ask.
     pub(crate) fn requirement(&mut self) -> Option<proto::MediaSectionsRequirement> {
         let negotiation = &mut self.negotiation;
-        if self.role != Role::Single || !negotiation.dirty || negotiation.sections.is_empty() {
+        let Some(offered) = negotiation.offered.filter(|_| self.role == Role::Single) else { return None };
+        if !std::mem::take(&mut negotiation.dirty) {
             return None;
         }
-        let missing = |kind| {
-            let wanted = negotiation.waiting.iter().filter(|waiting| waiting.kind == kind).count();
-            let free = negotiation.sections.iter().filter(|section| section.is_free(kind)).count();
-            u32::try_from(wanted.saturating_sub(free)).unwrap_or(u32::MAX)
-        };
-        let (audios, videos) = (missing(MediaKind::Audio), missing(MediaKind::Video));
-        let (asked_audios, asked_videos) = match negotiation.asked {
-            // A re-offer is on its way and brings enough.
-            Some((a, v)) if audios <= a && videos <= v => {
-                negotiation.dirty = false;
-                return None;
-            }
-            Some(asked) => asked,
-            None => (0, 0),
-        };
-        negotiation.asked = Some((audios.max(asked_audios), videos.max(asked_videos)));
-        negotiation.dirty = false;
-        Some(proto::MediaSectionsRequirement {
-            num_audios: audios.saturating_sub(asked_audios),
-            num_videos: videos.saturating_sub(asked_videos),
-        })
+        let sections = &negotiation.sections;
+        let (asked_audios, asked_videos) = negotiation.asked.unwrap_or_default();
+        // More than a description may have is never asked for: it would be refused.
+        let room_left =
+            sections.room_left().min(offered.room_left()).saturating_sub(asked_audios + asked_videos);
+        let audios = sections.missing(MediaKind::Audio).saturating_sub(asked_audios).min(room_left);
+        let videos = sections.missing(MediaKind::Video).saturating_sub(asked_videos).min(room_left - audios);
+        // An offer that is on its way anyway brings what needs no further section.
+        let offer_needed = negotiation.asked.is_none() && sections.awaits_description();
+        if audios + videos == 0 && !offer_needed {
+            return None;
+        }
+        negotiation.asked = Some((asked_audios + audios, asked_videos + videos));
+        let count = |sections| u32::try_from(sections).unwrap_or(u32::MAX);
+        Some(proto::MediaSectionsRequirement { num_audios: count(audios), num_videos: count(videos) })
     }
 
     /// Where we offer: the next offer, if something changed and none is outstanding. `restart` renews ICE and
@@ -183,12 +190,15 @@ impl Peer {
             // Channels offered for the first time were lost with it.
             self.negotiation.opened_channels = self.negotiation.answered;
             drop(lost);
-            self.negotiation.withdraw_unconfirmed(&self.rtc);
+            let rtc = &self.rtc;
+            self.negotiation.sections.withdraw_unconfirmed(|mid| rtc.media(mid).is_some());
         }
         let first = !self.negotiation.opened_channels;
         if self.negotiation.offer.is_some() || !(self.negotiation.dirty || restart || first) {
             return None;
         }
+        self.renew_streams();
+        let sections = &mut self.negotiation.sections;
         let mut api = self.rtc.sdp_api();
         if first {
             for config in Channels::server_opened() {
@@ -199,53 +209,37 @@ impl Peer {
         if restart {
             api.ice_restart(true);
         }
-        for section in &self.negotiation.sections {
-            if section.assigned.is_none() {
-                api.set_direction(section.mid, Direction::Inactive);
-            }
+        for mid in sections.place_waiting() {
+            api.set_direction(mid, Direction::SendOnly);
         }
-        for assignment in std::mem::take(&mut self.negotiation.waiting) {
-            let free = self.negotiation.sections.iter_mut().find(|section| section.is_free(assignment.kind));
-            if let Some(section) = free {
-                api.set_direction(section.mid, Direction::SendOnly);
-                section.assigned = Some(assignment);
-                continue;
-            }
+        for section in sections.list.iter().filter(|section| section.assigned.is_none()) {
+            api.set_direction(section.mid, Direction::Inactive);
+        }
+        let more = sections.waiting.len().min(sections.room_left());
+        for assignment in sections.waiting.drain(..more).collect::<Vec<_>>() {
             let kind = match assignment.kind {
                 MediaKind::Audio => str0m::media::MediaKind::Audio,
                 MediaKind::Video => str0m::media::MediaKind::Video,
             };
-            let track = assignment.track.to_string();
-            let mid = api.add_media(
-                kind,
-                Direction::SendOnly,
-                Some(assignment.stream_id.clone()),
-                Some(track),
-                None,
-            );
-            let (kind, assigned) = (assignment.kind, Some(assignment));
-            self.negotiation.sections.push(Section {
-                mid,
-                kind,
-                client_sends: false,
-                stopped: false,
-                assigned,
-            });
+            let (stream, track) = (assignment.stream_id.clone(), assignment.track.to_string());
+            let mid = api.add_media(kind, Direction::SendOnly, Some(stream), Some(track), None);
+            sections.add(mid, assignment);
         }
         self.negotiation.dirty = false;
         let (offer, pending) = api.apply()?;
-        let texts = self
-            .negotiation
-            .sections
-            .iter()
-            .map(|section| {
-                let text = section.assigned.as_ref().map_or(SectionText::Idle, Assignment::as_text);
-                (section.mid.to_string(), text)
-            })
-            .collect();
+        let mut sending = HashSet::new();
+        let mut texts = HashMap::new();
+        for section in &mut sections.list {
+            if section.assigned.is_some() {
+                // The client may see this offer, even if it is replaced before it answers.
+                section.announced = true;
+                sending.insert(section.mid);
+            }
+            texts.insert(section.mid.to_string(), section.text());
+        }
         self.negotiation.next_offer_id += 1;
         let id = self.negotiation.next_offer_id;
-        self.negotiation.offer = Some(OutstandingOffer { id, pending, sent_at: now });
+        self.negotiation.offer = Some(OutstandingOffer { id, pending, sending, sent_at: now });
         let sdp = self.name_aic(sdp::rewrite(&offer.to_sdp_string(), &texts));
         let mid_to_track_id = HashMap::new();
         Some(proto::SessionDescription { r#type: "offer".into(), sdp, id, mid_to_track_id })
@@ -264,8 +258,27 @@ impl Peer {
         let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.negotiation.answered = true;
-        self.negotiation.refresh_live();
+        self.negotiation.sections.announce(&outstanding.sending);
+        self.negotiation.sections.refresh_live();
         Ok(())
+    }
+
+    /// Gives released sections a stream of their own for the next track.
+    fn renew_streams(&mut self) {
+        for mid in self.negotiation.sections.take_stale() {
+            if self.rtc.media(mid).is_none() {
+                continue;
+            }
+            let mut api = self.rtc.direct_api();
+            let Some((ssrc, repair)) = api.stream_tx_by_mid(mid, None).map(|old| (old.ssrc(), old.rtx()))
+            else {
+                continue;
+            };
+            let repair = repair.map(|_| api.new_ssrc());
+            api.remove_stream_tx(ssrc);
+            let fresh = api.new_ssrc();
+            api.declare_stream_tx(fresh, repair, mid, None);
+        }
     }
 
     /// A client's description as the stack can read it; notes what it says about AIC.
@@ -295,73 +308,6 @@ impl Peer {
     }
 }
 
-impl Negotiation {
-    /// Brings the sections in line with a client's offer, in its order.
-    fn take_offered(&mut self, offered: &[OfferedSection]) {
-        let mut before = std::mem::take(&mut self.sections);
-        for section in offered {
-            let Some(kind) = section.kind else { continue };
-            let mid = Mid::from(section.mid.as_str());
-            let known = before.iter().position(|known| known.mid == mid).map(|at| before.swap_remove(at));
-            let mut assigned = known.and_then(|known| known.assigned);
-            if section.stopped || section.client_sends || !section.client_receives {
-                self.waiting.extend(assigned.take());
-            }
-            self.sections.push(Section {
-                mid,
-                kind,
-                client_sends: section.client_sends,
-                // An inactive section of the client's takes nothing from us, but may come back.
-                stopped: section.stopped || !(section.client_sends || section.client_receives),
-                assigned,
-            });
-        }
-        self.waiting.extend(before.into_iter().filter_map(|section| section.assigned));
-    }
-
-    fn place_waiting(&mut self) {
-        for assignment in std::mem::take(&mut self.waiting) {
-            match self.sections.iter_mut().find(|section| section.is_free(assignment.kind)) {
-                Some(section) => section.assigned = Some(assignment),
-                None => self.waiting.push(assignment),
-            }
-        }
-    }
-
-    fn refresh_live(&mut self) {
-        self.live = self
-            .sections
-            .iter()
-            .filter_map(|section| Some((section.assigned.as_ref()?.track.clone(), section.mid)))
-            .collect();
-    }
-
-    /// An offer was abandoned: sections the connection does not know yet go back to waiting.
-    fn withdraw_unconfirmed(&mut self, rtc: &str0m::Rtc) {
-        let (confirmed, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sections)
-            .into_iter()
-            .partition(|section| rtc.media(section.mid).is_some());
-        self.sections = confirmed;
-        self.waiting.extend(lost.into_iter().filter_map(|section| section.assigned));
-    }
-}
-
-impl Section {
-    fn is_free(&self, kind: MediaKind) -> bool {
-        self.kind == kind && !self.client_sends && !self.stopped && self.assigned.is_none()
-    }
-
-    fn holds(&self, track: &TrackSid) -> bool {
-        self.assigned.as_ref().is_some_and(|assigned| assigned.track == *track)
-    }
-}
-
-impl Assignment {
-    fn as_text(&self) -> SectionText {
-        SectionText::Send { stream_id: self.stream_id.clone(), track_id: self.track.to_string() }
-    }
-}
-
 fn check_size(sdp: &str) -> Result<(), TransportError> {
-    if sdp.len() > sdp::MAX_BYTES { Err(TransportError::Limit("longer than 512 KiB")) } else { Ok(()) }
+    if sdp.len() > sdp::MAX_BYTES { Err(TransportError::Limit("longer than 1 MiB")) } else { Ok(()) }
 }

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use aura_media::{Codec, MediaKind};
 
-/// Longest description accepted, in bytes.
-pub(crate) const MAX_BYTES: usize = 512 * 1024;
+/// Longest description accepted, in bytes: half of what a signalling message may have. Browsers write 2 to 7 KB a section.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// Most sections accepted.
 pub(crate) const MAX_SECTIONS: usize = 500;
 
@@ -98,6 +98,11 @@ fn finish(section: Option<&mut OfferedSection>, rtpmaps: &HashMap<&str, Codec>, 
         section.aic = codecs.clone().any(|codec| codec == Codec::Aic);
         section.codec = codecs.find(|codec| *codec != Codec::Aic);
     }
+}
+
+/// The bytes of the longest section of a description.
+pub(crate) fn longest_section_bytes(sdp: &str) -> usize {
+    sdp.split("\nm=").skip(1).map(str::len).max().unwrap_or(0)
 }
 
 /// What our description must say about one section.
