@@ -1,6 +1,7 @@
 //! What the room tells participants periodically: speakers, connection quality, and which layers anyone watches.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use aura_media::layer::Layer;
 use aura_media::{Codec, MediaKind};
@@ -14,9 +15,22 @@ use super::room::Room;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Uplink {
     pub(crate) loss_percent: f32,
-    /// It publishes unmuted media, but nothing came.
-    pub(crate) silent: bool,
 }
+
+/// When a participant's connections were last heard of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    /// Unmuted media were coming then.
+    pub(crate) sending: bool,
+}
+
+/// Silence after which a connection counts as lost, long before ICE and the resume window give it up: browsers check
+/// an idle connection every 2.5 s.
+const LOST_AFTER: Duration = Duration::from_secs(3);
+
+/// The same for somebody who has nothing to send while signalling stands: consent is due every 6 s at least (RFC 7675).
+const IDLE_LOST_AFTER: Duration = Duration::from_secs(7);
 
 impl Room {
     /// Levels (0 to 1) of everyone who speaks now. Changes are told to everyone.
@@ -45,6 +59,10 @@ impl Room {
         let mut changed = Vec::new();
         for (sid, participant) in &mut self.participants {
             let (quality, score) = uplinks.get(sid).map_or((proto::ConnectionQuality::Excellent, 5.0), score);
+            // Nothing came: there is nothing to score.
+            if participant.unheard {
+                continue;
+            }
             if participant.quality != Some(quality) {
                 participant.quality = Some(quality);
                 changed.push((
@@ -75,6 +93,34 @@ impl Room {
             .collect();
         for (sid, updates) in watchers {
             self.signal(&sid, Message::ConnectionQuality(proto::ConnectionQualityUpdate { updates }));
+        }
+    }
+
+    /// Tells everyone, also who subscribes to nothing of theirs, who cannot be heard any more, and who can again. Call
+    /// about once a second.
+    pub(crate) fn update_presence(&mut self, heard: &BTreeMap<ParticipantSid, Heard>, now: Instant) {
+        use proto::ConnectionQuality::{Lost, Poor};
+        let mut updates = Vec::new();
+        for (sid, participant) in &mut self.participants {
+            let unheard = heard.get(sid).is_some_and(|heard| {
+                let busy = heard.sending || participant.signal_lost_at.is_some();
+                now.duration_since(heard.at) > if busy { LOST_AFTER } else { IDLE_LOST_AFTER }
+            });
+            if std::mem::replace(&mut participant.unheard, unheard) == unheard || participant.is_hidden() {
+                continue;
+            }
+            // Heard again, but how well is known only after the next window.
+            let (quality, score) = if unheard { (Lost, 1.0) } else { (Poor, 2.0) };
+            participant.quality = Some(quality);
+            let participant_sid = sid.to_string();
+            updates.push(proto::ConnectionQualityInfo { participant_sid, quality: quality as i32, score });
+        }
+        if updates.is_empty() {
+            return;
+        }
+        let message = Message::ConnectionQuality(proto::ConnectionQualityUpdate { updates });
+        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
+            self.signal(&sid, message.clone());
         }
     }
 
@@ -189,10 +235,7 @@ impl Room {
 
 /// Loss to a quality and a mean-opinion-like score between 1 and 5.
 fn score(uplink: &Uplink) -> (proto::ConnectionQuality, f32) {
-    use proto::ConnectionQuality::{Excellent, Good, Lost, Poor};
-    if uplink.silent {
-        return (Lost, 1.0);
-    }
+    use proto::ConnectionQuality::{Excellent, Good, Poor};
     let score = (5.0 - uplink.loss_percent * 0.15).clamp(1.5, 5.0);
     match uplink.loss_percent {
         loss if loss < 2.0 => (Excellent, score),

@@ -81,6 +81,8 @@ pub(crate) struct Participant {
     pub(crate) last_reliable_sequence: u32,
     pub(crate) recent_nonces: std::collections::VecDeque<Vec<u8>>,
     pub(crate) quality: Option<proto::ConnectionQuality>,
+    /// Nothing comes from it any more, and the others know.
+    pub(crate) unheard: bool,
     /// When the signalling channel was lost; `None` while it is there.
     pub(crate) signal_lost_at: Option<Instant>,
 }
@@ -113,6 +115,7 @@ impl Participant {
             last_reliable_sequence: 0,
             recent_nonces: std::collections::VecDeque::new(),
             quality: None,
+            unheard: false,
             signal_lost_at: None,
         }
     }

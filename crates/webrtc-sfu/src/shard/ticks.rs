@@ -1,6 +1,6 @@
 //! What a shard does now and then: speakers, quality, layers, room timers, overdue connections, counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use aura_types::ParticipantSid;
 use super::fanout::TrackId;
 use super::worker::Shard;
 use crate::engine::Moment;
-use crate::engine::feedback::Uplink;
+use crate::engine::feedback::{Heard, Uplink};
 use livekit_protocol as proto;
 
 /// `str0m` calls a connection disconnected after 15 s without a check, which is when LiveKit calls it failed
@@ -62,6 +62,7 @@ impl Shard {
         }
         if due(&mut self.duties.rooms, now.at, Duration::from_secs(1)) {
             self.review_connections(now);
+            self.review_presence(now.at);
             for name in self.room_names() {
                 if let Some(host) = self.rooms.get_mut(&name) {
                     host.room.tick(now);
@@ -72,7 +73,7 @@ impl Shard {
             self.publish_gauges();
         }
         if due(&mut self.duties.quality, now.at, Duration::from_secs(5)) {
-            self.review_quality(now.at);
+            self.review_quality();
             for name in self.room_names() {
                 if let Some(host) = self.rooms.get_mut(&name) {
                     host.room.review_subscribed_qualities();
@@ -115,22 +116,38 @@ impl Shard {
         }
     }
 
-    fn review_quality(&mut self, now: Instant) {
+    /// Who is not heard of any more.
+    fn review_presence(&mut self, now: Instant) {
+        let mut sending = BTreeSet::new();
+        for track in self.tracks.iter_mut().filter(|track| track.open) {
+            let heard_at = self.peers.get(track.peer).map(|slot| slot.peer.heard_at);
+            if heard_at.is_some_and(|at| track.activity.live(at).contains(&true)) {
+                sending.insert(track.publisher.clone());
+            }
+        }
+        for host in self.rooms.values_mut() {
+            let peers = &self.peers;
+            let heard = host.links.iter().filter_map(|(sid, link)| {
+                let both = [link.publisher, link.subscriber].into_iter().filter_map(|id| peers.get(id));
+                let at = both.filter(|slot| slot.peer.connected).map(|slot| slot.peer.heard_at).max()?;
+                Some((sid.clone(), Heard { at, sending: sending.contains(sid) }))
+            });
+            host.room.update_presence(&heard.collect(), now);
+        }
+    }
+
+    fn review_quality(&mut self) {
         let mut uplinks: BTreeMap<Arc<str>, BTreeMap<ParticipantSid, Uplink>> = BTreeMap::new();
         for track in self.tracks.iter_mut() {
-            let live = track.activity.live(now).contains(&true);
             let windows = track.losses.each_mut().map(aura_media::loss::LossCounter::close_window);
             track.upstream_loss = windows.map(|window| window.loss_percent() / 100.0);
             let worst = windows.iter().map(|window| window.loss_percent()).fold(0.0, f32::max);
-            let gone = self.peers.get(track.peer).is_none_or(|slot| slot.peer.disconnected_at.is_some());
             let entry = uplinks
                 .entry(Arc::clone(&track.room))
                 .or_default()
                 .entry(track.publisher.clone())
-                .or_insert(Uplink { loss_percent: 0.0, silent: false });
+                .or_insert(Uplink { loss_percent: 0.0 });
             entry.loss_percent = entry.loss_percent.max(worst);
-            // Silence alone is no loss (DTX, paused layers); silence of a connection without consent is.
-            entry.silent |= track.open && !live && gone;
         }
         for name in self.room_names() {
             let none = BTreeMap::new();

@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
     pub(crate) connected: bool,
+    /// When the last datagram came.
+    pub(crate) heard_at: Instant,
     /// When the client closed it.
     pub(crate) closed_at: Option<Instant>,
     pub(crate) created_at: Instant,
@@ -51,6 +53,7 @@ impl Peer {
             channels: Channels::default(),
             disconnected_at: None,
             connected: false,
+            heard_at: now,
             closed_at: None,
             created_at: now,
         }
@@ -199,6 +202,7 @@ impl SubscriberTransport for Peer {
 
     fn on_datagram(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<(), TransportError> {
         let Some(receive) = receive(datagram) else { return Ok(()) };
+        self.heard_at = now;
         Ok(self.rtc.handle_input(Input::Receive(now, receive))?)
     }
 
