@@ -1,13 +1,6 @@
-// One error type for everything the dashboard can refuse, and for not reaching it at all.
-import { area } from "../i18n/translate";
-
-const t = area("problem", {
-  unreachable: "The server cannot be reached. Check your connection and try again.",
-  unavailable: "The service is not available right now. Try again in a moment.",
-  rate_limited: "Too many attempts. Wait a moment and try again.",
-  too_large: "That is too large.",
-  unknown: "Something went wrong. Try again.",
-});
+// One error type for everything the dashboard can refuse, and for not reaching it at all. Its message is for people;
+// what the server wrote for programmers is kept beside it and shown to nobody.
+import { codeText, fieldWords, wordsFor, type Code } from "./words";
 
 export interface FieldProblem {
   field: string;
@@ -21,15 +14,17 @@ export class ApiError extends Error {
     /** HTTP status; 0 when there was no answer. */
     readonly status: number,
     readonly code: string,
-    message: string,
+    /** The server's own words, for logs. */
+    readonly detail: string = "",
     readonly fields: FieldProblem[] = [],
     readonly requestId: string | null = null,
   ) {
-    super(message);
+    super(wordsFor(code, status));
   }
 
+  /** What to say beside the field, if it is the one at fault. */
   field(name: string): string | undefined {
-    return this.fields.find((problem) => problem.field === name)?.message;
+    return this.fields.some((problem) => problem.field === name) ? fieldWords(name) : undefined;
   }
 
   /** Worth trying again unchanged. */
@@ -38,31 +33,21 @@ export class ApiError extends Error {
   }
 }
 
-function fallback(status: number): string {
-  if (status === 0) return t("unreachable");
-  if (status === 413) return t("too_large");
-  if (status === 429) return t("rate_limited");
-  if (status >= 500) return t("unavailable");
-  return t("unknown");
-}
-
 export function unreachable(): ApiError {
-  return new ApiError(0, "unreachable", t("unreachable"));
+  return new ApiError(0, "unreachable");
 }
 
-/** Reads an RFC 9457 body; anything else becomes a plain message for its status. */
+/** Reads an RFC 9457 body; anything else is told by its status. */
 export function problemFrom(status: number, body: unknown): ApiError {
-  if (typeof body === "object" && body !== null) {
-    const problem = body as Record<string, unknown>;
-    const fields = Array.isArray(problem["errors"]) ? (problem["errors"] as FieldProblem[]) : [];
-    const text = (name: string) => (typeof problem[name] === "string" ? (problem[name] as string) : "");
-    // 5xx details are for operators; people get the plain sentence.
-    const message = status >= 500 ? fallback(status) : text("detail") || text("title") || fallback(status);
-    return new ApiError(status, text("code") || "unknown", message, fields, text("request_id") || null);
-  }
-  return new ApiError(status, "unknown", fallback(status));
+  if (typeof body !== "object" || body === null) return new ApiError(status, "");
+  const problem = body as Record<string, unknown>;
+  const fields = Array.isArray(problem["errors"]) ? (problem["errors"] as FieldProblem[]) : [];
+  const text = (name: string) => (typeof problem[name] === "string" ? (problem[name] as string) : "");
+  return new ApiError(status, text("code"), text("detail") || text("title"), fields, text("request_id") || null);
 }
 
-export function messageOf(error: unknown): string {
-  return error instanceof ApiError ? error.message : t("unknown");
+/** What to show for a failure. `own` are better words where the operation knows what a code means. */
+export function messageOf(error: unknown, own: Partial<Record<Code, string>> = {}): string {
+  if (!(error instanceof ApiError)) return codeText("unknown");
+  return own[error.code as Code] ?? error.message;
 }

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import * as authApi from "../api/auth";
+import { DISPLAY_NAME_MAX } from "../api/limits";
 import { ApiError, messageOf } from "../api/problem";
 import { Link } from "../router/router";
 import { paths } from "../router/routes";
@@ -24,6 +25,7 @@ export function RegisterPage({ next }: { next: string | null }) {
   });
   const problem = action.error instanceof ApiError ? action.error : null;
   const taken = problem?.status === 409;
+  const named = taken || ["display_name", "email", "password"].some((field) => problem?.field(field));
   const submit = () => {
     const tooShort = [...password].length < MIN_PASSWORD;
     setShort(tooShort);
@@ -46,14 +48,14 @@ export function RegisterPage({ next }: { next: string | null }) {
           submit();
         }}
       >
-        {action.error !== null && !taken && <Notice kind="error">{messageOf(action.error)}</Notice>}
+        {action.error !== null && !named && <Notice kind="error">{messageOf(action.error)}</Notice>}
         <Field
           label={t("display_name")}
           hint={t("display_name_hint")}
           error={problem?.field("display_name")}
           autoComplete="name"
           required
-          maxLength={100}
+          maxLength={DISPLAY_NAME_MAX}
           autoFocus
           value={name}
           onChange={(event) => setName(event.target.value)}

@@ -57,7 +57,7 @@ describe("session", () => {
 
   it("signs out when the cookie is refused", async () => {
     const { session, timers } = store(async () => {
-      throw new ApiError(401, "unauthenticated", "no");
+      throw new ApiError(401, "unauthenticated");
     });
     await session.start();
     expect(session.state).toEqual({ phase: "signed-out" });

@@ -28,5 +28,8 @@ export const t = area("call", {
   elsewhere: "You answered on another device",
   waiting_return: "{name} lost the connection and may come back",
   loading: "Looking up the call…",
+  over: "This call is over.",
+  too_many: "You have too many calls open. End one first, or wait a moment.",
+  nobody: "This person is not here any more.",
   title: "Call",
 });

@@ -35,12 +35,14 @@ export function format(text: string, values?: Record<string, string | number>): 
   });
 }
 
-/** Declares an area's strings and returns its `t`. */
+/** Declares an area's strings and returns its `t`. `t.has` tells the keys from other text. */
 export function area<const D extends Dictionary>(name: string, english: D) {
-  return function t<K extends keyof D & string>(key: K, ...args: Arguments<D[K]>): string {
+  function t<K extends keyof D & string>(key: K, ...args: Arguments<D[K]>): string {
     const text = translations[name]?.[key] ?? english[key] ?? key;
     return format(text, args[0] as Record<string, string | number> | undefined);
-  };
+  }
+  const has = (key: string): key is keyof D & string => Object.hasOwn(english, key);
+  return Object.assign(t, { has });
 }
 
 /** Picks the plural form for `count` by the language's own rules. */
