@@ -1,9 +1,10 @@
 // A coloured disc with initials; the colour belongs to the person, not to the page.
+import { firstCharacter } from "../i18n/brief";
 
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/).filter(Boolean);
-  const first = [...(words[0] ?? "?")][0] ?? "?";
-  const last = words.length > 1 ? ([...(words[words.length - 1] ?? "")][0] ?? "") : "";
+  const first = firstCharacter(words[0] ?? "?") || "?";
+  const last = words.length > 1 ? firstCharacter(words[words.length - 1] ?? "") : "";
   return (first + last).toLocaleUpperCase();
 }
 

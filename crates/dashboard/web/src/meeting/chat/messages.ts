@@ -89,18 +89,3 @@ const GROUP_MS = 3 * 60_000;
 export function continues(previous: ChatMessage | undefined, message: ChatMessage): boolean {
   return previous !== undefined && previous.sender === message.sender && message.at - previous.at < GROUP_MS;
 }
-
-/** Text split into plain parts and web addresses. */
-export function linkify(text: string): { text: string; href: string | null }[] {
-  const parts: { text: string; href: string | null }[] = [];
-  let end = 0;
-  for (const found of text.matchAll(/https?:\/\/[^\s<>"]+/g)) {
-    // A full stop or bracket after an address belongs to the sentence.
-    const address = found[0].replace(/[.,;:!?)\]}'"]+$/, "");
-    if (found.index > end) parts.push({ text: text.slice(end, found.index), href: null });
-    parts.push({ text: address, href: address });
-    end = found.index + address.length;
-  }
-  if (end < text.length) parts.push({ text: text.slice(end), href: null });
-  return parts;
-}
