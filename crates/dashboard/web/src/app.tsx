@@ -13,7 +13,7 @@ import { SettingsPage } from "./settings/settings-page";
 import { SharePage } from "./share/share-page";
 import { CrashGuard, MessagePage, NotFoundPage } from "./shell/message-page";
 import { Spinner } from "./ui/notice";
-import { Toasts } from "./ui/toast";
+import { Toasts, useToastScreen } from "./ui/toast";
 
 // Pages few people open come in their own chunk.
 const AudioPage = lazy(() => import("./aic-console/audio-page").then((module) => ({ default: module.AudioPage })));
@@ -28,6 +28,7 @@ export function App() {
   const session = useSession();
   const route = useRoute();
   useFocusOnArrival(route);
+  useToastScreen(route);
   return (
     <CrashGuard>
       <Suspense fallback={<PageSpinner />}>

@@ -14,7 +14,7 @@ export const t = area("audio", {
   away_brief: "Not to be reached right now.",
   retry: "Try again",
   empty_title: "Nothing measured in this time",
-  empty_text: "Choose “low bandwidth” in a meeting, and its figures appear here while you speak.",
+  empty_text: "Choose “Data saver” in a meeting, and its figures appear here while you speak.",
   measurements: "Measurements",
 
   saved: "Payload saved",

@@ -5,10 +5,11 @@ import * as callsApi from "../api/calls";
 import { ApiError, messageOf } from "../api/problem";
 import type { Call, Join } from "../api/types";
 import { api, useUser } from "../auth/current";
+import { brief } from "../i18n/brief";
 import { duration } from "../i18n/time";
 import { Meeting } from "../meeting/meeting";
 import type { JoinMedia } from "../meeting/options";
-import { loadPreferences } from "../prejoin/preferences";
+import { enter, leavePlace, returningMedia, wasIn } from "../meeting/presence";
 import { usePush, useRealtimeReady } from "../realtime/current";
 import { paths } from "../router/routes";
 import { MessagePage, NotFoundPage } from "../shell/message-page";
@@ -68,7 +69,8 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
   const person = other(first, me.id);
   const [state, dispatch] = useReducer(reduce, undefined, () => start(first, ticket !== null));
   const [join, setJoin] = useState<Join | null>(ticket);
-  const [media] = useState<JoinMedia>(() => mediaFor(first));
+  const place = `call:${first.id}`;
+  const [media] = useState<JoinMedia>(() => mediaFor(first, wasIn(place)));
   const [elsewhere, setElsewhere] = useState(false);
   const now = view(state, me.id);
   const id = first.id;
@@ -76,6 +78,13 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
 
   usePush("call_updated", (call) => dispatch({ type: "report", call }));
   usePolling(id, !isOver(state.call), (call) => dispatch({ type: "report", call }));
+
+  const inside = join !== null && now.phase !== "incoming" && now.phase !== "ended";
+  useEffect(() => {
+    if (!inside) return;
+    enter(place);
+    return leavePlace;
+  }, [inside, place]);
 
   const ringing = now.phase === "ringing";
   useEffect(() => (ringing ? ringback() : undefined), [ringing]);
@@ -98,7 +107,7 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
   });
   const problem = accept.error ?? decline.error;
   useEffect(() => {
-    if (problem) toast(messageOf(problem), { icon: "warning" });
+    if (problem) toast(messageOf(problem, { failed_precondition: t("over"), not_found: t("over") }), { icon: "warning" });
   }, [problem]);
 
   if (now.phase === "ended") {
@@ -108,9 +117,11 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
     return (
       <main className="call-screen" id="content">
         <Avatar name={person.display_name} id={person.id} size="large" />
-        <h1>{person.display_name}</h1>
+        <h1 className="name-lines" dir="auto" title={person.display_name}>
+          {person.display_name}
+        </h1>
         <p data-testid="call-status" data-phase={now.phase}>
-          {t("accept_here", { name: person.display_name })}
+          {t("accept_here", { name: brief(person.display_name) })}
         </p>
         <div className="call-choices">
           <Button look="danger" icon="hangup" busy={decline.busy} onClick={() => void decline.run()} data-testid="decline-call">
@@ -145,15 +156,16 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
       alone={<Waiting person={person} view={now} />}
     >
       <p className="visually-hidden" role="status" data-testid="call-status" data-phase={now.phase}>
-        {statusText(now, person.display_name)}
+        {statusText(now, brief(person.display_name))}
       </p>
     </Meeting>
   );
 }
 
-function mediaFor(call: Call): JoinMedia {
-  const preferences = loadPreferences();
-  return { preferences: { ...preferences, micOn: true, camOn: call.media === "video" }, audio: null, video: null };
+/** As the call asks for; after a reload, as it was. */
+function mediaFor(call: Call, returning: boolean): JoinMedia {
+  if (!returning) leavePlace();
+  return returningMedia({ mic: true, cam: call.media === "video" });
 }
 
 function statusText(now: CallView, name: string): string {
@@ -180,11 +192,13 @@ function Waiting({ person, view: now }: { person: Call["callee"]; view: CallView
       <span className={now.phase === "ringing" ? "call-pulse call-pulsing" : "call-pulse"}>
         <Avatar name={person.display_name} id={person.id} size="large" />
       </span>
-      <strong>{person.display_name}</strong>
+      <strong className="name-lines" dir="auto" title={person.display_name}>
+        {person.display_name}
+      </strong>
       <span>
         {lost.current && now.phase === "connecting"
-          ? t("waiting_return", { name: person.display_name })
-          : statusText(now, person.display_name)}
+          ? t("waiting_return", { name: brief(person.display_name) })
+          : statusText(now, brief(person.display_name))}
       </span>
     </div>
   );
@@ -226,17 +240,19 @@ interface CallEndedProps {
 function CallEnded({ call, view: now, mine, elsewhere }: CallEndedProps) {
   const person = mine ? call.callee : call.caller;
   const again = useAction(async () => {
-    await placeCall(person.id, call.media).catch((error: unknown) => toast(messageOf(error), { icon: "warning" }));
+    await placeCall(person.id, call.media);
   });
   const text = elsewhere
     ? t("elsewhere")
     : now.outcome === "ended" && now.seconds !== null
       ? t("ended_after", { time: duration(now.seconds) })
-      : sentences[now.outcome](person.display_name, mine);
+      : sentences[now.outcome](brief(person.display_name), mine);
   return (
     <main className="call-screen" id="content">
       <Avatar name={person.display_name} id={person.id} size="large" />
-      <h1>{person.display_name}</h1>
+      <h1 className="name-lines" dir="auto" title={person.display_name}>
+        {person.display_name}
+      </h1>
       <p role="status" data-testid="call-status" data-phase="ended" data-outcome={now.outcome}>
         {text}
       </p>

@@ -3,13 +3,16 @@ import { useEffect, useRef } from "react";
 import * as callsApi from "../api/calls";
 import { ApiError, messageOf } from "../api/problem";
 import { api, useUser } from "../auth/current";
-import { useRoute } from "../router/router";
+import { navigate, useRoute } from "../router/router";
+import { paths } from "../router/routes";
 import { Avatar } from "../ui/avatar";
 import { Button } from "../ui/button";
+import { Name } from "../ui/name";
 import { useAction } from "../ui/resource";
 import { toast } from "../ui/toast";
 import { other } from "./call-state";
 import { useIncoming } from "./incoming";
+import { useCallNotification } from "./notify";
 import { answerCall } from "./place";
 import { t } from "./strings";
 import { ring } from "./tones";
@@ -37,11 +40,16 @@ export function RingOverlay() {
     };
   }, [id]);
 
+  const caller = call && other(call, me.id);
+  const busy = route.name === "room" || route.name === "join" || route.name === "call";
+  // The call's page says who calls and lets one answer; a meeting is not left for it, and shows the card.
+  useCallNotification(shown ? call : null, caller, (callId) => busy || navigate(paths.call(callId)));
+
   const answer = useAction(async (callId: string) => {
     try {
       await answerCall(callId);
     } catch (error) {
-      toast(messageOf(error), { icon: "warning" });
+      toast(messageOf(error, { failed_precondition: t("over"), not_found: t("over") }), { icon: "warning" });
       if (!(error instanceof ApiError && error.transient)) hide(callId);
     }
   });
@@ -50,16 +58,16 @@ export function RingOverlay() {
     await callsApi.declineCall(api, callId);
   });
 
-  if (!call || !shown) return null;
-  const caller = other(call, me.id);
-  const busy = route.name === "room" || route.name === "join" || route.name === "call";
+  if (!call || !caller || !shown) return null;
   return (
     <div className="ring" role="alertdialog" aria-labelledby="ring-name" aria-describedby="ring-kind" data-testid="incoming-call">
       <div className="ring-avatar">
         <Avatar name={caller.display_name} id={caller.id} size="large" />
       </div>
       <div className="ring-who">
-        <strong id="ring-name">{caller.display_name}</strong>
+        <Name as="strong" id="ring-name">
+          {caller.display_name}
+        </Name>
         <span id="ring-kind">{call.media === "video" ? t("incoming_video") : t("incoming_audio")}</span>
       </div>
       <div className="ring-actions">

@@ -1,18 +1,19 @@
+import { useState } from "react";
 import * as callsApi from "../api/calls";
-import { messageOf } from "../api/problem";
 import type { Call } from "../api/types";
 import { api, useUser } from "../auth/current";
 import { isOver, other, upsert } from "../call/call-state";
+import { askForNotifications, useNotificationPermission } from "../call/notify";
 import { placeCall } from "../call/place";
 import { duration, shortDate } from "../i18n/time";
 import { useCaughtUp, usePush } from "../realtime/current";
 import { paths } from "../router/routes";
 import { Avatar } from "../ui/avatar";
-import { IconButton, LinkButton } from "../ui/button";
+import { Button, IconButton, LinkButton } from "../ui/button";
 import { Icon, type IconName } from "../ui/icon";
+import { Name } from "../ui/name";
 import { Empty, LoadFailed, Spinner } from "../ui/notice";
 import { useAction, useResource } from "../ui/resource";
-import { toast } from "../ui/toast";
 import { t } from "./strings";
 
 export function CallsSection() {
@@ -22,6 +23,7 @@ export function CallsSection() {
   return (
     <section className="card" aria-labelledby="calls-title">
       <h2 id="calls-title">{t("calls")}</h2>
+      <NotifyOffer />
       {calls.error !== null && <LoadFailed error={calls.error} retry={calls.reload} />}
       {calls.value === null && calls.error === null && <Spinner />}
       {calls.value?.length === 0 && (
@@ -37,6 +39,33 @@ export function CallsSection() {
         </ul>
       )}
     </section>
+  );
+}
+
+const OFFERED = "aura.notifications-offered";
+
+/** Once, until it is answered either way: calls can ring where nobody looks. */
+function NotifyOffer() {
+  const permission = useNotificationPermission();
+  const [open, setOpen] = useState(() => localStorage.getItem(OFFERED) !== "1");
+  const answer = (yes: boolean) => {
+    localStorage.setItem(OFFERED, "1");
+    setOpen(false);
+    if (yes) void askForNotifications();
+  };
+  if (!open || permission !== "default") return null;
+  return (
+    <div className="offer" data-testid="notify-offer">
+      <p>{t("notify_offer")}</p>
+      <div className="offer-answers">
+        <Button small look="primary" onClick={() => answer(true)} data-testid="notify-yes">
+          {t("notify_yes")}
+        </Button>
+        <Button small look="quiet" onClick={() => answer(false)} data-testid="notify-no">
+          {t("notify_no")}
+        </Button>
+      </div>
+    </div>
   );
 }
 
@@ -65,13 +94,13 @@ function CallRow({ call }: { call: Call }) {
   const person = other(call, me.id);
   const { icon, text, bad } = describe(call, call.caller.id === me.id);
   const again = useAction(async () => {
-    await placeCall(person.id, call.media).catch((error: unknown) => toast(messageOf(error), { icon: "warning" }));
+    await placeCall(person.id, call.media);
   });
   return (
     <li className="row" data-testid="call-row" data-status={call.status}>
       <Avatar name={person.display_name} id={person.id} />
       <div className="row-text">
-        <strong>{person.display_name}</strong>
+        <Name as="strong">{person.display_name}</Name>
         <span className={bad ? "row-note row-note-bad" : "row-note"}>
           <Icon name={icon} size={14} />
           {[text, call.duration_seconds !== null && duration(call.duration_seconds), shortDate(call.created_at)]

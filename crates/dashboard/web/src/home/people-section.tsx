@@ -4,9 +4,11 @@ import { messageOf } from "../api/problem";
 import type { CallMedia, Person } from "../api/types";
 import { api, useUser } from "../auth/current";
 import { placeCall } from "../call/place";
+import { brief } from "../i18n/brief";
 import { Avatar } from "../ui/avatar";
 import { IconButton } from "../ui/button";
 import { Icon } from "../ui/icon";
+import { Name } from "../ui/name";
 import { Empty, LoadFailed, Spinner } from "../ui/notice";
 import { useAction, useResource } from "../ui/resource";
 import { toast } from "../ui/toast";
@@ -25,7 +27,7 @@ export function PeopleSection() {
     try {
       const added = await contactsApi.addContact(api, person.id);
       contacts.set((list) => [...list.filter((other) => other.id !== added.id), added]);
-      toast(t("added", { name: added.display_name }), { icon: "check" });
+      toast(t("added", { name: brief(added.display_name) }), { icon: "check" });
     } catch (error) {
       fail(error);
     }
@@ -57,11 +59,16 @@ export function PeopleSection() {
           data-testid="people-search"
         />
       </div>
+      {found.short && (
+        <p className="field-hint" role="status" data-testid="search-short">
+          {t("search_short")}
+        </p>
+      )}
       {found.active && (
         <div className="results" aria-live="polite">
           <h3>{t("results")}</h3>
           {found.error !== null && <p className="row-note">{messageOf(found.error)}</p>}
-          {found.people?.length === 0 && <p className="row-note">{t("no_results", { query: query.trim() })}</p>}
+          {found.people?.length === 0 && <p className="row-note">{t("no_results", { query: brief(query.trim()) })}</p>}
           <ul className="rows">
             {found.people
               ?.filter((person) => person.id !== me.id)
@@ -89,12 +96,15 @@ export function PeopleSection() {
   );
 }
 
+/** As the server counts: fewer find too much. */
+const MIN_LETTERS = 2;
+
 /** Searches while typing, a moment after the last key. */
 function useSearch(query: string) {
   const [people, setPeople] = useState<Person[] | null>(null);
   const [error, setError] = useState<unknown>(null);
   const text = query.trim();
-  const active = text.length >= 2;
+  const active = [...text].length >= MIN_LETTERS;
   useEffect(() => {
     setError(null);
     if (!active) {
@@ -113,19 +123,19 @@ function useSearch(query: string) {
       clearTimeout(timer);
     };
   }, [text, active]);
-  return { active, people, error };
+  return { active, short: text !== "" && !active, people, error };
 }
 
 function PersonRow({ person, onAdd, onRemove }: { person: Person; onAdd?: (() => void) | undefined; onRemove?: () => void }) {
   const name = person.display_name;
   const call = useAction(async (media: CallMedia) => {
-    await placeCall(person.id, media).catch((error: unknown) => toast(messageOf(error), { icon: "warning" }));
+    await placeCall(person.id, media);
   });
   return (
     <li className="row" data-testid="person-row" data-person-id={person.id}>
       <Avatar name={name} id={person.id} />
       <div className="row-text">
-        <strong>{name}</strong>
+        <Name as="strong">{name}</Name>
         <span className="row-note">{person.aura_id}</span>
       </div>
       {onAdd && <IconButton icon="add-person" label={t("add", { name })} onClick={onAdd} data-testid="add-person" />}

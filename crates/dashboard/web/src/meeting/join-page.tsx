@@ -5,8 +5,9 @@ import { ApiError, messageOf } from "../api/problem";
 import * as roomsApi from "../api/rooms";
 import type { InvitePreview, Join } from "../api/types";
 import { api, publicApi, useSession } from "../auth/current";
+import { brief } from "../i18n/brief";
 import { Prejoin } from "../prejoin/prejoin";
-import { loadGuestName, loadPreferences, saveGuestName } from "../prejoin/preferences";
+import { loadGuestName, saveGuestName } from "../prejoin/preferences";
 import { t as prejoinText } from "../prejoin/strings";
 import { Link, rewriteAddress } from "../router/router";
 import { paths } from "../router/routes";
@@ -19,7 +20,7 @@ import type { EndReason } from "./connection";
 import { EndedPage } from "./ended-page";
 import { AloneCard, Meeting } from "./meeting";
 import type { JoinMedia } from "./options";
-import { dropTicket, enter, keepTicket, leavePlace, ticket, wasIn } from "./presence";
+import { dropTicket, enter, keepTicket, leavePlace, returningMedia, ticket, wasIn } from "./presence";
 import { t } from "./strings";
 
 type Phase = { name: "prejoin" } | { name: "inside"; join: Join; media: JoinMedia } | { name: "ended"; reason: EndReason };
@@ -55,7 +56,7 @@ export function JoinPage({ inviteToken }: { inviteToken: string }) {
   if (!signedIn && !preview.guests_allowed && !held) {
     const here = paths.join(inviteToken);
     return (
-      <MessagePage icon="lock" title={t("invite_members_title", { name: preview.room_name })} text={t("invite_members")}>
+      <MessagePage icon="lock" title={t("invite_members_title", { name: brief(preview.room_name, 60) })} text={t("invite_members")}>
         <LinkButton look="primary" to={paths.login(here)}>
           {prejoinText("log_in")}
         </LinkButton>
@@ -101,7 +102,7 @@ function Visit({ inviteToken, preview }: { inviteToken: string; preview: InviteP
       setPhase({ name: "inside", join, media: take() });
     } catch (failure) {
       returning.current = false;
-      setError(messageOf(failure));
+      setError(messageOf(failure, { unauthenticated: t("invite_login"), not_found: t("invite_missing") }));
     } finally {
       setBusy(false);
     }
@@ -112,7 +113,7 @@ function Visit({ inviteToken, preview }: { inviteToken: string; preview: InviteP
     if (!returning.current || started.current) return;
     started.current = true;
     const name = ticket(inviteToken, Date.now())?.name ?? loadGuestName();
-    void go(name, () => ({ preferences: loadPreferences(), audio: null, video: null }));
+    void go(name, returningMedia);
   });
 
   if (phase.name === "inside") {
@@ -135,7 +136,7 @@ function Visit({ inviteToken, preview }: { inviteToken: string; preview: InviteP
   return (
     <Prejoin
       roomName={preview.room_name}
-      note={preview.host_name ? prejoinText("hosted_by", { name: preview.host_name }) : null}
+      note={preview.host_name ? prejoinText("hosted_by", { name: brief(preview.host_name) }) : null}
       guestName={user ? null : loadGuestName()}
       userName={user?.display_name ?? null}
       busy={busy}

@@ -5,7 +5,8 @@ import { AicProvider, useAic, useAicSession } from "../aic/use-aic";
 import type { Api } from "../api/client";
 import type { Join } from "../api/types";
 import { Button } from "../ui/button";
-import { dismiss, toast } from "../ui/toast";
+import { brief } from "../i18n/brief";
+import { dismiss, toast, ToastPlace, useToastScreen } from "../ui/toast";
 import { ChatPanel } from "./chat/chat-panel";
 import { useChat } from "./chat/use-chat";
 import { ConnectionBanner } from "./connection-banner";
@@ -15,6 +16,8 @@ import { ControlBar } from "./controls/control-bar";
 import { ShortcutHelp } from "./controls/shortcut-help";
 import { usePushToTalk, useShortcuts } from "./controls/shortcuts";
 import { deviceProblem, useMediaControls } from "./controls/use-media-controls";
+import { LeaveGuard } from "./leave-guard";
+import { DataSaverProvider, useDataSaving } from "./data-saver/use-data-saver";
 import type { JoinMedia } from "./options";
 import { FilesPanel, useFileNews } from "./panels/files-panel";
 import { PeoplePanel } from "./panels/people-panel";
@@ -52,6 +55,7 @@ export function Meeting(props: MeetingProps) {
   const { join, rejoin, media, onEnded } = props;
   const { room, connection, wanted, leave } = useConnection({ join, rejoin, media, onDeviceError: deviceProblem });
   const aic = useAicSession(room, props.api, !isGuest(join.identity), join.livekit_room);
+  const saver = useDataSaving(room, aic.want);
   const ended = useRef(onEnded);
   useEffect(() => {
     ended.current = onEnded;
@@ -79,7 +83,9 @@ export function Meeting(props: MeetingProps) {
         }}
       >
         <AicProvider value={aic}>
-          <Inside {...props} />
+          <DataSaverProvider value={saver}>
+            <Inside {...props} />
+          </DataSaverProvider>
         </AicProvider>
         <RoomAudioRenderer />
       </MeetingProvider>
@@ -89,6 +95,7 @@ export function Meeting(props: MeetingProps) {
 
 function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
   const { room, leave } = useMeeting();
+  useToastScreen(room);
   const media = useMediaControls();
   const aic = useAic();
   const hands = useHands();
@@ -112,13 +119,12 @@ function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: Mee
   const chat = useChat(({ senderName, text }) => {
     if (panel === "chat") return;
     setUnread((count) => count + 1);
-    const short = text.length > 90 ? `${text.slice(0, 90)}…` : text;
-    toast(t("wrote", { name: senderName, text: short }), { icon: "chat", action: { label: t("show"), run: () => open("chat") } });
+    toast(t("wrote", { name: brief(senderName), text: brief(text, 60) }), { icon: "chat", action: { label: t("show"), run: () => open("chat") } });
   });
   useFileNews(room, (name, file) => {
     setNews((count) => count + 1);
     if (panel !== "files") {
-      toast(t("file_new", { name, file }), { icon: "files", action: { label: t("show"), run: () => open("files") } });
+      toast(t("file_new", { name: brief(name), file: brief(file) }), { icon: "files", action: { label: t("show"), run: () => open("files") } });
     }
   });
 
@@ -158,6 +164,7 @@ function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: Mee
         <main className="meeting-stage" id="content">
           <ConnectionBanner />
           <SoundGate />
+          <ToastPlace />
           <Stage mode={mode} hideNoVideo={hideNoVideo} alone={alone} />
           {children}
         </main>
@@ -192,6 +199,7 @@ function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: Mee
           { icon: "keyboard", text: t("shortcuts"), run: () => setHelp(true) },
         ]}
       />
+      <LeaveGuard action={leaveLabel} onLeave={leave} />
       {help && <ShortcutHelp onClose={() => setHelp(false)} />}
     </div>
   );

@@ -52,6 +52,8 @@ export function roomOptions(preferences: MediaPreferences, mode: PeerConnectionM
   return {
     adaptiveStream: true,
     dynacast: true,
+    // It would leave before the browser has asked whether the page may close; use-connection.ts does it after that.
+    disconnectOnPageLeave: false,
     singlePeerConnection: mode === "single",
     reconnectPolicy: new PatientReconnect(),
     audioCaptureDefaults: audioCapture(preferences.audioInput),

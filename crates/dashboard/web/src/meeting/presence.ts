@@ -1,7 +1,16 @@
-// Which meeting this tab is in, so that a reload goes straight back. Per tab, gone with it.
+// Which meeting this tab is in and with what, so that a reload goes straight back as it was. Per tab, gone with it.
 import type { Join } from "../api/types";
+import { loadPreferences } from "../prejoin/preferences";
+import type { JoinMedia } from "./options";
 
 const KEY = "aura.in-meeting";
+const DEVICES_KEY = "aura.in-meeting.devices";
+
+/** What is on. */
+export interface Devices {
+  mic: boolean;
+  cam: boolean;
+}
 
 export function enter(place: string): void {
   sessionStorage.setItem(KEY, place);
@@ -9,9 +18,30 @@ export function enter(place: string): void {
 
 export function leavePlace(): void {
   sessionStorage.removeItem(KEY);
+  sessionStorage.removeItem(DEVICES_KEY);
 }
 
 export const wasIn = (place: string): boolean => sessionStorage.getItem(KEY) === place;
+
+/** Called as the page goes: what is on belongs to this meeting, not to the next one. */
+export const keepDevices = ({ mic, cam }: Devices): void => sessionStorage.setItem(DEVICES_KEY, JSON.stringify({ mic, cam }));
+
+/** Null if nothing, or nothing readable, was kept. */
+export function parseDevices(text: string | null): Devices | null {
+  try {
+    const { mic, cam } = (JSON.parse(text ?? "null") ?? {}) as Partial<Devices>;
+    return typeof mic === "boolean" && typeof cam === "boolean" ? { mic, cam } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What somebody who reloaded comes back with; `otherwise` where nothing was kept. */
+export function returningMedia(otherwise: Partial<Devices> = {}): JoinMedia {
+  const preferences = loadPreferences();
+  const { mic = preferences.micOn, cam = preferences.camOn } = parseDevices(sessionStorage.getItem(DEVICES_KEY)) ?? otherwise;
+  return { preferences: { ...preferences, micOn: mic, camOn: cam }, audio: null, video: null };
+}
 
 // A guest's ticket: asking for another would use up the invitation and make a second person of them.
 const ticketKey = (token: string) => `aura.ticket.${token}`;

@@ -7,7 +7,6 @@ import { api, useUser } from "../auth/current";
 import { inviteLink } from "../home/invite-dialog";
 import { plural } from "../i18n/translate";
 import { Prejoin } from "../prejoin/prejoin";
-import { loadPreferences } from "../prejoin/preferences";
 import { t as prejoinText } from "../prejoin/strings";
 import { paths } from "../router/routes";
 import { MessagePage } from "../shell/message-page";
@@ -22,7 +21,7 @@ import type { EndReason } from "./connection";
 import { EndedPage } from "./ended-page";
 import { AloneCard, Meeting } from "./meeting";
 import type { JoinMedia } from "./options";
-import { enter, leavePlace, wasIn } from "./presence";
+import { enter, leavePlace, returningMedia, wasIn } from "./presence";
 import { t } from "./strings";
 
 type Phase = { name: "prejoin" } | { name: "inside"; join: Join; media: JoinMedia } | { name: "ended"; reason: EndReason };
@@ -95,7 +94,7 @@ function RoomVisit({ room }: { room: Room }) {
   useEffect(() => {
     if (!returning.current || started.current) return;
     started.current = true;
-    void go(() => ({ preferences: loadPreferences(), audio: null, video: null }));
+    void go(returningMedia);
   });
 
   const invite = () => {

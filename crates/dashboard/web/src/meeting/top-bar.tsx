@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { duration } from "../i18n/time";
 import { Button, IconButton } from "../ui/button";
 import { Icon } from "../ui/icon";
+import { Name } from "../ui/name";
 import { useMeeting } from "./context";
 import { LowBandwidth } from "./controls/low-bandwidth";
 import type { LayoutMode } from "./stage/focus";
@@ -22,7 +23,9 @@ export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBar
   return (
     <header className="topbar">
       <div className="topbar-title">
-        <h1 data-testid="meeting-title">{title}</h1>
+        <Name as="h1" data-testid="meeting-title">
+          {title}
+        </Name>
         <Clock running={started} />
         {connection.phase === "connected" && <QualityBadge participant={room.localParticipant} always />}
         <LowBandwidth />
@@ -43,7 +46,7 @@ export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBar
           </Button>
         )}
         {kind === "room" && (
-          <div className="segments" role="group" aria-label={t("layout")}>
+          <div className="layouts" role="group" aria-label={t("layout")}>
             <IconButton icon="grid" label={t("grid")} aria-pressed={mode === "grid"} onClick={() => setMode("grid")} data-testid="layout-grid" />
             <IconButton icon="speaker" label={t("speaker")} aria-pressed={mode === "speaker"} onClick={() => setMode("speaker")} data-testid="layout-speaker" />
           </div>

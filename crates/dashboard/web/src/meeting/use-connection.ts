@@ -8,6 +8,7 @@ import type { Join } from "../api/types";
 import { endReason, initial, reduce, rejoinDelayMs, type Connection, type EndReason } from "./connection";
 import { peerConnectionMode } from "./mode";
 import { roomOptions, type JoinMedia } from "./options";
+import { keepDevices } from "./presence";
 
 export interface MeetingConnection {
   room: Room;
@@ -101,10 +102,16 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
       .on(RoomEvent.Reconnecting, mediaLost)
       .on(RoomEvent.Reconnected, restored)
       .on(RoomEvent.TrackMuted, muted);
+    const pageGone = () => {
+      keepDevices(wanted.current);
+      void room.disconnect();
+    };
+    addEventListener("pagehide", pageGone);
     void stay();
 
     return () => {
       abort.abort();
+      removeEventListener("pagehide", pageGone);
       room
         .off(RoomEvent.SignalReconnecting, signalLost)
         .off(RoomEvent.Reconnecting, mediaLost)

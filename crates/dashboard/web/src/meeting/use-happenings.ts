@@ -1,6 +1,7 @@
 // What the others do, as short messages: who comes and goes, raised hands, a shared screen.
 import { useEffect, useRef } from "react";
 import { RoomEvent, Track, type Participant, type RemoteParticipant, type RemoteTrackPublication, type TrackPublication } from "livekit-client";
+import { brief } from "../i18n/brief";
 import { toast } from "../ui/toast";
 import { nameOf, useMeeting } from "./context";
 import { HAND_ATTRIBUTE, raisedAt } from "./hands";
@@ -19,18 +20,18 @@ export function useHappenings(): void {
       connectedAt.current = Date.now();
     };
     const came = (person: RemoteParticipant) => {
-      if (!quiet()) toast(t("joined", { name: nameOf(person) }), { icon: "person", ms: 3500 });
+      if (!quiet()) toast(t("joined", { name: brief(nameOf(person)) }), { icon: "person", ms: 3500 });
     };
     const went = (person: RemoteParticipant) => {
-      if (!quiet()) toast(t("left_room", { name: nameOf(person) }), { icon: "leave", ms: 3500 });
+      if (!quiet()) toast(t("left_room", { name: brief(nameOf(person)) }), { icon: "leave", ms: 3500 });
     };
     const attributes = (changed: Record<string, string>, person: Participant) => {
       if (person.isLocal || !(HAND_ATTRIBUTE in changed) || raisedAt(person.attributes) === null) return;
-      toast(t("hand_raised", { name: nameOf(person) }), { icon: "hand" });
+      toast(t("hand_raised", { name: brief(nameOf(person)) }), { icon: "hand" });
     };
     const published = (publication: RemoteTrackPublication, person: RemoteParticipant) => {
       if (publication.source === Track.Source.ScreenShare && !quiet()) {
-        toast(t("starts_sharing", { name: nameOf(person) }), { icon: "screen", ms: 3500 });
+        toast(t("starts_sharing", { name: brief(nameOf(person)) }), { icon: "screen", ms: 3500 });
       }
     };
     const muted = (publication: TrackPublication, person: Participant) => {

@@ -12,10 +12,34 @@ function changed() {
   for (const listener of listeners) listener();
 }
 
-addEventListener("popstate", changed);
+// Back out of something that should not be left unasked: a second entry of the same address lies on top of the page's
+// own. Back takes it away, it is put back, and the page asks.
+const GUARD = "guard";
+const guarded = () => (history.state as { kind?: unknown } | null)?.kind === GUARD;
+let guard: { address: string; ask(): void } | null = null;
+
+/** From now on Back calls `ask` and nothing else, until the returned function is called. */
+export function guardBack(ask: () => void): () => void {
+  const mine = { address: location.pathname + location.search, ask };
+  guard = mine;
+  // After a reload it is there still.
+  if (!guarded()) history.pushState({ kind: GUARD }, "", mine.address);
+  return () => {
+    if (guard !== mine) return;
+    guard = null;
+    // Not if the page has moved on in the same breath, or guards again.
+    setTimeout(() => !guard && guarded() && history.back());
+  };
+}
+
+addEventListener("popstate", () => {
+  if (!guard) return changed();
+  history.pushState({ kind: GUARD }, "", guard.address);
+  guard.ask();
+});
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
-  if (options.replace) history.replaceState(null, "", to);
+  if (options.replace || guarded()) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   changed();
   scrollTo(0, 0);
@@ -24,6 +48,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
 /** Changes the address without leaving the page that is shown (a reload then opens `to`). */
 export function rewriteAddress(to: string): void {
   history.replaceState(null, "", to);
+  snapshot = { ...snapshot, href: location.pathname + location.search };
 }
 
 function subscribe(listener: () => void) {

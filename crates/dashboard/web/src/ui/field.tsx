@@ -74,7 +74,15 @@ export function Select({ label, value, options, onChange, disabled, ...rest }: S
   );
 }
 
-export function Switch({ label, hint, checked, onChange }: { label: string; hint?: string; checked: boolean; onChange(on: boolean): void }) {
+interface SwitchProps {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  onChange(on: boolean): void;
+  "data-testid"?: string;
+}
+
+export function Switch({ label, hint, checked, onChange, ...rest }: SwitchProps) {
   const id = useId();
   return (
     <div className="switch-row">
@@ -90,6 +98,7 @@ export function Switch({ label, hint, checked, onChange }: { label: string; hint
         checked={checked}
         aria-describedby={hint ? `${id}-hint` : undefined}
         onChange={(event) => onChange(event.target.checked)}
+        {...rest}
       />
     </div>
   );

@@ -3,11 +3,13 @@ import { clockTime } from "../../i18n/time";
 import { Avatar } from "../../ui/avatar";
 import { Button, IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
+import { Name } from "../../ui/name";
 import { Empty } from "../../ui/notice";
 import { useMeeting } from "../context";
 import { SidePanel } from "../panels/side-panel";
 import { t } from "../strings";
-import { continues, linkify, type ChatMessage } from "./messages";
+import { linkify } from "./links";
+import { continues, type ChatMessage } from "./messages";
 import { MAX_LENGTH, type Chat } from "./use-chat";
 
 export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
@@ -15,7 +17,7 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
   const list = useRef<HTMLDivElement>(null);
   const { atEnd, toEnd } = useStickyEnd(list, chat.messages.length);
   return (
-    <SidePanel title={t("chat")} onClose={onClose}>
+    <SidePanel name="chat" title={t("chat")} onClose={onClose}>
       {chat.historyFailed && (
         <div className="panel-notice">
           {t("chat_history_failed")}
@@ -99,11 +101,11 @@ function Message({ message, mine, continued, onRetry }: MessageProps) {
       <div className="message-body">
         {!continued && (
           <p className="message-head">
-            <strong>{mine ? t("you") : message.senderName}</strong>
+            <Name as="strong">{mine ? t("you") : message.senderName}</Name>
             <time dateTime={new Date(message.at).toISOString()}>{clockTime(message.at)}</time>
           </p>
         )}
-        <p className="message-text">
+        <p className="message-text" dir="auto">
           {linkify(message.text).map((part, index) =>
             part.href ? (
               <a key={index} href={part.href} target="_blank" rel="noopener noreferrer nofollow">

@@ -120,7 +120,7 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
         <Control
           icon="chat"
           label={unread > 0 ? t("chat_unread", { count: unread }) : t("chat")}
-          panel
+          panel="chat"
           pressed={panel === "chat"}
           badge={unread}
           keys="C"
@@ -132,8 +132,8 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
             <Control
               icon="people"
               label={t("people_count", { count: people })}
-              panel
-          pressed={panel === "people"}
+              panel="people"
+              pressed={panel === "people"}
               badge={people}
               quietBadge={hands.queue.length === 0}
               keys="P"
@@ -143,8 +143,8 @@ export function ControlBar({ media, hands, panel, unread, people, toggle, extras
             <Control
               icon="files"
               label={t("files")}
-              panel
-          pressed={panel === "files"}
+              panel="files"
+              pressed={panel === "files"}
               keys="F"
               testId="files-toggle"
               onClick={() => toggle("files")}
@@ -160,7 +160,7 @@ interface ControlProps {
   icon: IconName;
   label: string;
   /** Opens a panel; its state is spoken. The others say theirs in the label. */
-  panel?: boolean;
+  panel?: PanelName;
   /** A device that is off: shown in the warning colour. */
   off?: boolean;
   pressed?: boolean;
@@ -181,6 +181,7 @@ function Control({ icon, label, panel, off, pressed, busy, badge = 0, quietBadge
       title={`${label} (${keys})`}
       aria-expanded={panel ? pressed : undefined}
       aria-busy={busy || undefined}
+      data-panel={panel}
       aria-keyshortcuts={keys.toLowerCase()}
       disabled={busy}
       onClick={onClick}

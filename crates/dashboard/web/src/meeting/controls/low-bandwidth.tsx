@@ -1,8 +1,9 @@
-// "Low bandwidth": what it does right now, in the top bar, with the switch behind it.
+// Data saver: what it does right now, in the top bar, with its switches behind it.
 import { useAic, type Aic } from "../../aic/use-aic";
 import { Switch } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { Popover } from "../../ui/popover";
+import { useDataSaver } from "../data-saver/use-data-saver";
 import { t } from "../strings";
 
 /** One line for the bar. */
@@ -34,7 +35,7 @@ function sending({ state, kbps, opusKbps }: Aic): string {
   }
 }
 
-/** Shown while low bandwidth is on here, or while somebody else's wish changes what this page sends. */
+/** Shown while data are saved here, or while somebody else's wish changes what this page sends. */
 export function LowBandwidth() {
   const aic = useAic();
   if (!aic.want && aic.state === "idle") return null;
@@ -56,9 +57,11 @@ export function LowBandwidth() {
 }
 
 function Details({ aic }: { aic: Aic }) {
+  const { noVideo, setNoVideo } = useDataSaver();
   return (
     <div className="low-details">
       <Switch label={t("low")} hint={t("low_hint")} checked={aic.want} onChange={aic.setWant} />
+      {aic.want && <Switch label={t("low_no_video")} hint={t("low_no_video_hint")} checked={noVideo} onChange={setNoVideo} data-testid="no-video" />}
       <dl>
         <div>
           <dt>{t("low_sending")}</dt>

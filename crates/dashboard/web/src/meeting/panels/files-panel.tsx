@@ -35,7 +35,7 @@ export function FilesPanel({ news, onClose }: { news: number; onClose(): void })
     if (news > 0) reload();
   }, [news, reload]);
   return (
-    <SidePanel title={t("files")} onClose={onClose}>
+    <SidePanel name="files" title={t("files")} onClose={onClose}>
       <div className="panel-scroll">
         <FileList api={api} files={files} emptyText={t("files_empty_text")} canManage={role !== "guest"} />
       </div>

@@ -4,10 +4,12 @@ import { useIsSpeaking, useParticipants, useTrackMutedIndicator } from "@livekit
 import { Track, type Participant } from "livekit-client";
 import { messageOf } from "../../api/problem";
 import * as roomsApi from "../../api/rooms";
+import { brief } from "../../i18n/brief";
 import { Avatar } from "../../ui/avatar";
 import { Button, IconButton } from "../../ui/button";
 import { Confirm } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
+import { Name } from "../../ui/name";
 import { MenuItem, Popover } from "../../ui/popover";
 import { toast } from "../../ui/toast";
 import { isGuest, nameOf, useMeeting } from "../context";
@@ -27,7 +29,7 @@ export function PeoplePanel({ hands, onInvite, onClose }: PeoplePanelProps) {
   const people = useParticipants({ room });
   const [removing, setRemoving] = useState<Participant | null>(null);
   return (
-    <SidePanel title={t("people")} onClose={onClose}>
+    <SidePanel name="people" title={t("people")} onClose={onClose}>
       <div className="panel-scroll">
         {onInvite && (
           <Button icon="add-person" onClick={onInvite} className="panel-action">
@@ -42,7 +44,8 @@ export function PeoplePanel({ hands, onInvite, onClose }: PeoplePanelProps) {
                 <li className="row" key={person.identity} data-identity={person.identity}>
                   <span className="hand-place">{index + 1}</span>
                   <div className="row-text">
-                    <strong>{person.isLocal ? t("you_suffix", { name: nameOf(person) }) : nameOf(person)}</strong>
+                    <Name as="strong">{nameOf(person)}</Name>
+                    {person.isLocal && <span className="tag">{t("you")}</span>}
                   </div>
                   <Icon name="hand" />
                 </li>
@@ -61,7 +64,7 @@ export function PeoplePanel({ hands, onInvite, onClose }: PeoplePanelProps) {
       </div>
       {removing && roomId && (
         <Confirm
-          title={t("remove_title", { name: nameOf(removing) })}
+          title={t("remove_title", { name: brief(nameOf(removing)) })}
           text={t("remove_text")}
           action={t("remove_action")}
           onConfirm={() => roomsApi.removeParticipant(api, roomId, removing.identity)}
@@ -82,12 +85,12 @@ function PersonRow({ person, onRemove }: { person: Participant; onRemove(): void
   const mute = async () => {
     const track = person.getTrackPublication(Track.Source.Microphone);
     if (!roomId || !track || track.isMuted) {
-      toast(t("already_muted", { name }));
+      toast(t("already_muted", { name: brief(name) }));
       return;
     }
     try {
       await roomsApi.muteParticipant(api, roomId, person.identity, track.trackSid);
-      toast(t("person_muted", { name }), { icon: "mic-off" });
+      toast(t("person_muted", { name: brief(name) }), { icon: "mic-off" });
     } catch (error) {
       toast(messageOf(error), { icon: "warning" });
     }
@@ -97,7 +100,8 @@ function PersonRow({ person, onRemove }: { person: Participant; onRemove(): void
     <li className={speaking ? "row row-speaking" : "row"} data-testid="participant-row" data-identity={person.identity}>
       <Avatar name={name} id={person.identity} size="small" />
       <div className="row-text">
-        <strong>{person.isLocal ? t("you_suffix", { name }) : name}</strong>
+        <Name as="strong">{name}</Name>
+        {person.isLocal && <span className="tag">{t("you")}</span>}
         {person.identity === ownerId && <span className="tag">{t("host")}</span>}
         {isGuest(person.identity) && <span className="tag">{t("guest")}</span>}
       </div>

@@ -1,21 +1,32 @@
 // The frame of chat, people and files: a column on wide screens, a sheet over the stage on phones.
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 import { IconButton } from "../../ui/button";
+import type { PanelName } from "../context";
 import { t } from "../strings";
 import "./panels.css";
 
-export function SidePanel({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
+interface SidePanelProps {
+  name: PanelName;
+  title: string;
+  onClose(): void;
+  children: ReactNode;
+}
+
+export function SidePanel({ name, title, onClose, children }: SidePanelProps) {
   const root = useRef<HTMLElement>(null);
-  // The focus returns to where it was when the panel goes, if it was in the panel.
+  // Read before anything in the panel can take the focus.
+  const [before] = useState(() => document.activeElement);
+  // The focus returns to where it was when the panel goes, if it was in the panel; to the panel's own button where it
+  // came from a key or from something that is gone.
   useEffect(() => {
-    const before = document.activeElement as HTMLElement | null;
     const panel = root.current;
     return () => {
-      if (!document.activeElement || document.activeElement === document.body || panel?.contains(document.activeElement)) {
-        before?.focus?.();
-      }
+      const now = document.activeElement;
+      if (now && now !== document.body && !panel?.contains(now)) return;
+      const opener = before?.isConnected && before !== document.body ? before : document.querySelector(`[data-panel="${name}"]`);
+      (opener as HTMLElement | null)?.focus();
     };
-  }, []);
+  }, [before, name]);
   return (
     <aside className="panel" aria-label={title} ref={root}>
       <header className="panel-head">

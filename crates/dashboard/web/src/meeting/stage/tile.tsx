@@ -2,15 +2,17 @@
 import { useEffect, useRef, useState } from "react";
 import {
   isTrackReference,
+  useConnectionQualityIndicator,
   useIsSpeaking,
   useTrackMutedIndicator,
   VideoTrack,
   type TrackReferenceOrPlaceholder,
 } from "@livekit/components-react";
-import { RoomEvent, Track, type RemoteTrackPublication } from "livekit-client";
+import { ConnectionQuality, RemoteTrackPublication, RoomEvent, Track } from "livekit-client";
 import { Avatar } from "../../ui/avatar";
 import { IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
+import { Name } from "../../ui/name";
 import { nameOf, useMeeting } from "../context";
 import { raisedAt } from "../hands";
 import { t } from "../strings";
@@ -32,11 +34,16 @@ export function Tile({ trackRef, pinned, onPin, style, size = "grid" }: TileProp
   const { isMuted: micMuted } = useTrackMutedIndicator({ participant, source: Track.Source.Microphone });
   const { isMuted: videoMuted } = useTrackMutedIndicator(trackRef);
   const paused = usePaused(trackRef);
+  const { quality } = useConnectionQualityIndicator({ participant });
   const hand = raisedAt(participant.attributes) !== null;
   const local = participant.isLocal;
+  // One's own connection has a banner.
+  const lost = !local && quality === ConnectionQuality.Lost;
   const name = nameOf(participant);
   const title = screen ? (local ? t("your_screen") : t("screen_of", { name })) : local ? t("you_suffix", { name }) : name;
   const showVideo = isTrackReference(trackRef) && trackRef.publication.track !== undefined && !videoMuted;
+  const publication = trackRef.publication;
+  const unreceived = publication instanceof RemoteTrackPublication && !publication.isDesired && !publication.isMuted;
   const canFullscreen = document.fullscreenEnabled;
 
   return (
@@ -61,7 +68,18 @@ export function Tile({ trackRef, pinned, onPin, style, size = "grid" }: TileProp
       ) : (
         <Avatar name={name} id={participant.identity} size="fill" />
       )}
-      {paused && showVideo && (
+      {lost && (
+        <p className="tile-paused" role="status" data-testid="tile-lost">
+          <Icon name="warning" size={16} />
+          {t("lost")}
+        </p>
+      )}
+      {unreceived && !lost && (
+        <p className="tile-saved" data-testid="tile-saved">
+          {t("saved_video")}
+        </p>
+      )}
+      {paused && showVideo && !lost && (
         <p className="tile-paused">
           <Icon name="warning" size={16} />
           {t("paused")}
@@ -79,7 +97,8 @@ export function Tile({ trackRef, pinned, onPin, style, size = "grid" }: TileProp
           </span>
         )}
         {screen && <Icon name="screen" size={14} />}
-        <span className="tile-name">{title}</span>
+        <Name className="tile-name">{screen ? title : name}</Name>
+        {local && !screen && <span className="tile-you">{t("you_mark")}</span>}
         {!screen && <QualityBadge participant={participant} />}
       </div>
       {size !== "corner" && (
