@@ -4,10 +4,14 @@ import type { Api } from "../api/client";
 import * as filesApi from "../api/files";
 import { messageOf } from "../api/problem";
 import type { StoredFile } from "../api/types";
+import { brief } from "../i18n/brief";
 import { fileSize, shortDate } from "../i18n/time";
+import { Link } from "../router/router";
+import { paths } from "../router/routes";
 import { Button, IconButton } from "../ui/button";
 import { Confirm } from "../ui/dialog";
 import { Icon } from "../ui/icon";
+import { Name } from "../ui/name";
 import { Empty, LoadFailed, Spinner } from "../ui/notice";
 import { toast } from "../ui/toast";
 import { ShareDialog } from "./share-dialog";
@@ -21,9 +25,11 @@ interface FileListProps {
   emptyText: string;
   /** Links and deletion need an account. */
   canManage: boolean;
+  /** Rooms and one's own files are mixed: says which files others see. */
+  showRoom?: boolean;
 }
 
-export function FileList({ api, files, emptyText, canManage }: FileListProps) {
+export function FileList({ api, files, emptyText, canManage, showRoom = false }: FileListProps) {
   const { list, uploads, upload, remove } = files;
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -72,7 +78,7 @@ export function FileList({ api, files, emptyText, canManage }: FileListProps) {
                 <Icon name="upload" />
               </span>
               <div className="row-text">
-                <strong>{one.name}</strong>
+                <Name as="strong">{one.name}</Name>
                 <progress
                   value={one.fraction}
                   aria-label={t("uploading", { name: one.name, percent: Math.round(one.fraction * 100) })}
@@ -94,6 +100,7 @@ export function FileList({ api, files, emptyText, canManage }: FileListProps) {
               key={file.id}
               api={api}
               file={file}
+              showRoom={showRoom}
               onShare={canManage ? () => setSharing(file) : null}
               onDelete={canManage ? () => setDeleting(file) : null}
             />
@@ -103,7 +110,7 @@ export function FileList({ api, files, emptyText, canManage }: FileListProps) {
       {sharing && <ShareDialog api={api} file={sharing} onClose={() => setSharing(null)} />}
       {deleting && (
         <Confirm
-          title={t("delete_title", { name: deleting.name })}
+          title={t("delete_title", { name: brief(deleting.name, 60) })}
           text={t("delete_text")}
           action={t("delete_action")}
           onConfirm={() => remove(deleting)}
@@ -117,11 +124,12 @@ export function FileList({ api, files, emptyText, canManage }: FileListProps) {
 interface FileRowProps {
   api: Api;
   file: StoredFile;
+  showRoom: boolean;
   onShare: (() => void) | null;
   onDelete: (() => void) | null;
 }
 
-function FileRow({ api, file, onShare, onDelete }: FileRowProps) {
+function FileRow({ api, file, showRoom, onShare, onDelete }: FileRowProps) {
   const [busy, setBusy] = useState(false);
   const download = async () => {
     setBusy(true);
@@ -139,9 +147,14 @@ function FileRow({ api, file, onShare, onDelete }: FileRowProps) {
         {extension(file.name)}
       </span>
       <div className="row-text">
-        <strong title={file.name}>{file.name}</strong>
+        <Name as="strong">{file.name}</Name>
+        {showRoom && file.room_id !== null && (
+          <Link to={paths.room(file.room_id)} className="tag" title={t("in_room_text")} data-testid="file-room">
+            {t("in_room")}
+          </Link>
+        )}
         <span className="row-note">
-          {t("by", { name: file.uploader_name, size: fileSize(file.size_bytes), date: shortDate(file.created_at) })}
+          {t("by", { name: brief(file.uploader_name, 20), size: fileSize(file.size_bytes), date: shortDate(file.created_at) })}
         </span>
       </div>
       <IconButton icon="download" label={t("download", { name: file.name })} disabled={busy} onClick={() => void download()} data-testid="file-download" />

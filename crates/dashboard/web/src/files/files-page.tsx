@@ -15,7 +15,7 @@ export function FilesPage() {
         <h1>{t("title")}</h1>
         <p className="column-intro">{t("intro")}</p>
         <section className="card">
-          <FileList api={api} files={files} emptyText={t("empty_text")} canManage />
+          <FileList api={api} files={files} emptyText={t("empty_text")} canManage showRoom />
         </section>
       </main>
     </>

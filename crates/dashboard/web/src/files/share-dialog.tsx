@@ -4,6 +4,7 @@ import type { Api } from "../api/client";
 import * as filesApi from "../api/files";
 import { messageOf } from "../api/problem";
 import type { Share, StoredFile } from "../api/types";
+import { brief } from "../i18n/brief";
 import { shortDate } from "../i18n/time";
 import { Button } from "../ui/button";
 import { CopyLink } from "../ui/copy";
@@ -39,7 +40,7 @@ export function ShareDialog({ api, file, onClose }: { api: Api; file: StoredFile
   const error = create.error ?? revoke.error ?? list.error;
   const active = list.value?.filter((share) => !share.revoked) ?? [];
   return (
-    <Dialog title={t("share_title", { name: file.name })} onClose={onClose} wide>
+    <Dialog title={t("share_title", { name: brief(file.name, 60) })} onClose={onClose} wide>
       <p className="dialog-text">{t("share_intro")}</p>
       {error !== null && <Notice kind="error">{messageOf(error)}</Notice>}
       {made?.url && <CopyLink value={made.url} label={t("share_link")} testId="share-link" />}

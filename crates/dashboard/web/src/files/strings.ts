@@ -2,7 +2,7 @@ import { area } from "../i18n/translate";
 
 export const t = area("files", {
   title: "Your files",
-  intro: "Files only you see, until you hand out a link.",
+  intro: "Everything you uploaded. Only you see a file here, unless it is in a room or you hand out a link.",
   empty: "No files yet",
   empty_text: "Upload a file and share it with a link that can expire or ask for a password.",
   upload: "Upload a file",
@@ -14,6 +14,8 @@ export const t = area("files", {
   delete_action: "Delete",
   link: "Share link for {name}",
   too_large: "“{name}” is larger than 100 MB.",
+  in_room: "In a room",
+  in_room_text: "Everybody in that room sees it",
   by: "{name} · {size} · {date}",
   uploading: "{name}, {percent} % uploaded",
 

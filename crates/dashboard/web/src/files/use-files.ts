@@ -4,6 +4,7 @@ import type { Api } from "../api/client";
 import * as filesApi from "../api/files";
 import { messageOf } from "../api/problem";
 import type { StoredFile } from "../api/types";
+import { brief } from "../i18n/brief";
 import { useResource } from "../ui/resource";
 import { toast } from "../ui/toast";
 import { t } from "./strings";
@@ -27,7 +28,7 @@ export function useFiles(api: Api, roomId: string | null, onUploaded: (file: Sto
 
   const upload = async (file: File) => {
     if (file.size > MAX_BYTES) {
-      toast(t("too_large", { name: file.name }), { icon: "warning" });
+      toast(t("too_large", { name: brief(file.name) }), { icon: "warning" });
       return;
     }
     const id = nextUpload++;
@@ -39,7 +40,7 @@ export function useFiles(api: Api, roomId: string | null, onUploaded: (file: Sto
       list.set((files) => [stored, ...files.filter((other) => other.id !== stored.id)]);
       onUploaded(stored);
     } catch (error) {
-      toast(`${file.name}: ${messageOf(error)}`, { icon: "warning" });
+      toast(`${brief(file.name)}: ${messageOf(error)}`, { icon: "warning" });
     } finally {
       setUploads((all) => all.filter((one) => one.id !== id));
     }

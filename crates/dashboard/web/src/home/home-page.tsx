@@ -1,4 +1,5 @@
 import { useUser } from "../auth/current";
+import { brief } from "../i18n/brief";
 import { Header } from "../shell/header";
 import { useTitle } from "../ui/title";
 import { CallsSection } from "./calls-section";
@@ -15,7 +16,7 @@ export function HomePage() {
       <Header />
       <main className="home" id="content">
         <header className="home-hello">
-          <h1>{t("hello", { name: user.display_name })}</h1>
+          <h1>{t("hello", { name: brief(user.display_name, 40) })}</h1>
           <p>
             {t("share_id")} <strong className="aura-id">{user.aura_id}</strong>
           </p>

@@ -5,6 +5,7 @@ import { messageOf } from "../api/problem";
 import * as roomsApi from "../api/rooms";
 import type { Invite, Room } from "../api/types";
 import { api } from "../auth/current";
+import { brief } from "../i18n/brief";
 import { shortDate } from "../i18n/time";
 import { plural } from "../i18n/translate";
 import { Button } from "../ui/button";
@@ -76,7 +77,7 @@ export function InviteDialog({ room, onChanged, onClose }: { room: Room; onChang
   const error = first.error ?? another.error ?? allowGuests.error ?? revoke.error;
   const active = list.value?.filter((item) => !item.revoked) ?? [];
   return (
-    <Dialog title={t("title", { name: room.name })} onClose={onClose} wide>
+    <Dialog title={t("title", { name: brief(room.name, 60) })} onClose={onClose} wide>
       <p className="dialog-text">{guests ? t("intro") : t("intro_members")}</p>
       {error !== null && <Notice kind="error">{messageOf(error)}</Notice>}
       {invite?.url && <CopyLink value={invite.url} label={t("link")} testId="invite-link" />}

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { ROOM_NAME_MAX } from "../api/limits";
 import { ApiError, messageOf } from "../api/problem";
 import * as roomsApi from "../api/rooms";
 import type { Room } from "../api/types";
@@ -29,7 +30,7 @@ export function RenameDialog({ room, onRenamed, onClose }: { room: Room; onRenam
           label={t("room_name")}
           value={name}
           required
-          maxLength={100}
+          maxLength={ROOM_NAME_MAX}
           autoFocus
           error={action.error === null ? undefined : (problem ?? messageOf(action.error))}
           onChange={(event) => setName(event.target.value)}

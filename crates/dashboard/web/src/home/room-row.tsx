@@ -1,9 +1,11 @@
 import type { Room } from "../api/types";
+import { brief } from "../i18n/brief";
 import { shortDate } from "../i18n/time";
 import { plural } from "../i18n/translate";
 import { Link } from "../router/router";
 import { paths } from "../router/routes";
 import { Button, IconButton, LinkButton } from "../ui/button";
+import { Name } from "../ui/name";
 import { MenuItem, Popover } from "../ui/popover";
 import { t } from "./strings";
 
@@ -21,7 +23,7 @@ export function RoomRow({ room, onInvite, onRename, onDelete }: RoomRowProps) {
     <li className={here > 0 ? "room room-live" : "room"} data-testid="room-row" data-room-id={room.id}>
       <div className="room-text">
         <Link to={paths.room(room.id)} className="room-name">
-          {room.name}
+          <Name>{room.name}</Name>
         </Link>
         <p className="room-note">
           {here > 0 ? (
@@ -30,7 +32,7 @@ export function RoomRow({ room, onInvite, onRename, onDelete }: RoomRowProps) {
               {plural(here, { one: t("live_one"), other: t("live_other", { count: here }) })}
             </span>
           ) : (
-            <span>{mine ? t("yours") : t("owner_is", { name: room.owner.display_name })}</span>
+            <span>{mine ? t("yours") : t("owner_is", { name: brief(room.owner.display_name) })}</span>
           )}
           <span>{t("created", { date: shortDate(room.created_at) })}</span>
         </p>

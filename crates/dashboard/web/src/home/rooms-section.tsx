@@ -1,8 +1,10 @@
 import { useState } from "react";
+import { ROOM_NAME_MAX } from "../api/limits";
 import { messageOf } from "../api/problem";
 import * as roomsApi from "../api/rooms";
 import type { Room } from "../api/types";
 import { api } from "../auth/current";
+import { brief } from "../i18n/brief";
 import { useCaughtUp, usePush } from "../realtime/current";
 import { Button } from "../ui/button";
 import { Confirm } from "../ui/dialog";
@@ -57,7 +59,7 @@ export function RoomsSection() {
       {open?.kind === "rename" && <RenameDialog room={open.room} onRenamed={replace} onClose={close} />}
       {open?.kind === "delete" && (
         <Confirm
-          title={t("delete_title", { name: open.room.name })}
+          title={t("delete_title", { name: brief(open.room.name, 60) })}
           text={t("delete_text")}
           action={t("delete")}
           onConfirm={async () => {
@@ -94,7 +96,7 @@ function NewRoom({ onCreated }: { onCreated(room: Room): void }) {
       <Field
         label={t("room_name")}
         placeholder={t("room_placeholder")}
-        maxLength={100}
+        maxLength={ROOM_NAME_MAX}
         required
         value={name}
         onChange={(event) => setName(event.target.value)}

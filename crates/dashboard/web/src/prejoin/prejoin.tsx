@@ -1,6 +1,8 @@
 // The moment before a meeting: see yourself, hear the speaker, choose devices and a name.
 import { useEffect, useRef, useState, type ReactNode } from "react";
+import { DISPLAY_NAME_MAX } from "../api/limits";
 import type { JoinMedia } from "../meeting/options";
+import { brief } from "../i18n/brief";
 import { Button } from "../ui/button";
 import { Field, Select } from "../ui/field";
 import { Icon } from "../ui/icon";
@@ -8,7 +10,7 @@ import { Notice } from "../ui/notice";
 import { canChooseSpeaker, deviceLabel, useDevices, type DeviceKind } from "./devices";
 import { useLevel } from "./level";
 import { loadPreferences, savePreferences, type MediaPreferences } from "./preferences";
-import { useCameraPreview, useMicrophonePreview, type PreviewProblem } from "./preview";
+import { useCameraPreview, useMicrophonePreview, type Preview, type PreviewProblem } from "./preview";
 import { SpeakerTest } from "./speaker-test";
 import { t } from "./strings";
 import "./prejoin.css";
@@ -55,31 +57,23 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
         <CameraView
           track={camera.track?.mediaStreamTrack ?? null}
           starting={camera.starting}
-          off={!preferences.camOn}
+          note={camera.problem ? t("camera_problem") : preferences.camOn ? null : t("camera_off")}
         />
         <div className="prejoin-toggles">
-          <button
-            type="button"
-            className="round-button"
-            aria-pressed={preferences.micOn}
-            aria-label={preferences.micOn ? t("mic_on") : t("mic_off")}
-            title={preferences.micOn ? t("mic_on") : t("mic_off")}
-            onClick={() => change({ micOn: !preferences.micOn })}
-            data-testid="mic"
-          >
-            <Icon name={preferences.micOn ? "mic" : "mic-off"} size={22} />
-          </button>
-          <button
-            type="button"
-            className="round-button"
-            aria-pressed={preferences.camOn}
-            aria-label={preferences.camOn ? t("cam_on") : t("cam_off")}
-            title={preferences.camOn ? t("cam_on") : t("cam_off")}
-            onClick={() => change({ camOn: !preferences.camOn })}
-            data-testid="cam"
-          >
-            <Icon name={preferences.camOn ? "cam" : "cam-off"} size={22} />
-          </button>
+          <DeviceToggle
+            kind="mic"
+            on={preferences.micOn}
+            problem={microphone.problem}
+            onToggle={() => change({ micOn: !preferences.micOn })}
+            onRetry={microphone.retry}
+          />
+          <DeviceToggle
+            kind="cam"
+            on={preferences.camOn}
+            problem={camera.problem}
+            onToggle={() => change({ camOn: !preferences.camOn })}
+            onRetry={camera.retry}
+          />
         </div>
       </section>
 
@@ -91,26 +85,27 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
         }}
       >
         <div className="prejoin-head">
-          <h1>{roomName}</h1>
+          <h1 className="name-lines" dir="auto" title={roomName}>
+            {roomName}
+          </h1>
           <p className="prejoin-note">{note}</p>
         </div>
         {error && <Notice kind="error">{error}</Notice>}
-        {camera.problem && <DeviceProblem problem={camera.problem} device="the_camera" retry={camera.retry} />}
-        {microphone.problem && <DeviceProblem problem={microphone.problem} device="the_microphone" retry={microphone.retry} />}
+        <DeviceProblems camera={camera} microphone={microphone} />
         {guestName !== null && (
           <Field
             label={t("your_name")}
             hint={t("name_hint")}
             value={name}
             required
-            maxLength={100}
+            maxLength={DISPLAY_NAME_MAX}
             autoComplete="name"
             autoFocus
             onChange={(event) => setName(event.target.value)}
             data-testid="display-name"
           />
         )}
-        {userName !== null && <p className="prejoin-as">{t("as", { name: userName })}</p>}
+        {userName !== null && <p className="prejoin-as">{t("as", { name: brief(userName) })}</p>}
         <div className="prejoin-device">
           <DeviceChoice kind="audioinput" label={t("microphone")} none={t("no_microphone")} value={preferences.audioInput} refreshOn={started} onChange={(audioInput) => change({ audioInput })} />
           <LevelMeter track={microphone.track?.mediaStreamTrack ?? null} />
@@ -131,7 +126,42 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
   );
 }
 
-function CameraView({ track, starting, off }: { track: MediaStreamTrack | null; starting: boolean; off: boolean }) {
+interface DeviceToggleProps {
+  kind: "mic" | "cam";
+  /** It is to be on. */
+  on: boolean;
+  /** It is not, because it could not be started. */
+  problem: PreviewProblem | null;
+  onToggle(): void;
+  onRetry(): void;
+}
+
+/** On, off, or not to be had; then another press tries again. */
+function DeviceToggle({ kind, on, problem, onToggle, onRetry }: DeviceToggleProps) {
+  const working = on && problem === null;
+  const label = problem ? t(`${kind}_problem`) : on ? t(`${kind}_on`) : t(`${kind}_off`);
+  return (
+    <button
+      type="button"
+      className="round-button"
+      aria-pressed={working}
+      aria-label={label}
+      title={label}
+      onClick={problem ? onRetry : onToggle}
+      data-testid={kind}
+      data-problem={problem ?? undefined}
+    >
+      <Icon name={working ? kind : `${kind}-off`} size={22} />
+      {problem && (
+        <span className="round-button-mark">
+          <Icon name="warning" size={14} />
+        </span>
+      )}
+    </button>
+  );
+}
+
+function CameraView({ track, starting, note }: { track: MediaStreamTrack | null; starting: boolean; note: string | null }) {
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     const element = video.current;
@@ -145,7 +175,7 @@ function CameraView({ track, starting, off }: { track: MediaStreamTrack | null; 
       {!track && (
         <p className="prejoin-camera-note">
           {starting ? <span className="spinner" /> : <Icon name="cam-off" size={28} />}
-          {starting ? t("camera_starting") : off ? t("camera_off") : null}
+          {starting ? t("camera_starting") : note}
         </p>
       )}
     </div>
@@ -198,7 +228,32 @@ function DeviceChoice({ kind, label, none, value, refreshOn, onChange }: DeviceC
   );
 }
 
-function DeviceProblem({ problem, device, retry }: { problem: PreviewProblem; device: "the_camera" | "the_microphone"; retry(): void }) {
+type Faulty = Pick<Preview<unknown>, "problem" | "retry">;
+
+/** What is wrong and what to do; in one sentence where it is the same with both. */
+function DeviceProblems({ camera, microphone }: { camera: Faulty; microphone: Faulty }) {
+  if (camera.problem !== null && camera.problem === microphone.problem) {
+    const retry = () => {
+      camera.retry();
+      microphone.retry();
+    };
+    return <DeviceProblem problem={camera.problem} device="the_both" retry={retry} />;
+  }
+  return (
+    <>
+      {camera.problem && <DeviceProblem problem={camera.problem} device="the_camera" retry={camera.retry} />}
+      {microphone.problem && <DeviceProblem problem={microphone.problem} device="the_microphone" retry={microphone.retry} />}
+    </>
+  );
+}
+
+interface DeviceProblemProps {
+  problem: PreviewProblem;
+  device: "the_camera" | "the_microphone" | "the_both";
+  retry(): void;
+}
+
+function DeviceProblem({ problem, device, retry }: DeviceProblemProps) {
   const text = problem === "insecure" ? t("insecure") : t(problem, { device: t(device) });
   return (
     <Notice

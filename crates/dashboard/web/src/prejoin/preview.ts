@@ -35,7 +35,31 @@ export function problemOf(error: unknown): PreviewProblem {
   }
 }
 
+/** Calls `changed` when the browser's answer for a device changes while `waiting`. */
+function usePermission(name: "camera" | "microphone", waiting: boolean, changed: () => void): void {
+  useEffect(() => {
+    if (!waiting) return;
+    let status: PermissionStatus | null = null;
+    let gone = false;
+    const check = () => status?.state !== "denied" && changed();
+    navigator.permissions?.query({ name: name as PermissionName }).then(
+      (found) => {
+        if (gone) return;
+        status = found;
+        found.addEventListener("change", check);
+      },
+      // Not every browser can say: there is the button.
+      () => {},
+    );
+    return () => {
+      gone = true;
+      status?.removeEventListener("change", check);
+    };
+  }, [name, waiting, changed]);
+}
+
 function usePreview<T extends LocalAudioTrack | LocalVideoTrack>(
+  name: "camera" | "microphone",
   create: (deviceId: string) => Promise<T>,
   on: boolean,
   deviceId: string,
@@ -81,14 +105,15 @@ function usePreview<T extends LocalAudioTrack | LocalVideoTrack>(
     return current.current;
   }, []);
   const retry = useCallback(() => setAttempt((count) => count + 1), []);
+  usePermission(name, state.problem === "blocked", retry);
   return { ...state, retry, release };
 }
 
 const createAudio = (deviceId: string) => askBoth().then(() => createLocalAudioTrack(audioCapture(deviceId)));
 const createVideo = (deviceId: string) => askBoth().then(() => createLocalVideoTrack(videoCapture(deviceId)));
 
-export const useMicrophonePreview = (on: boolean, deviceId: string) => usePreview(createAudio, on, deviceId);
-export const useCameraPreview = (on: boolean, deviceId: string) => usePreview(createVideo, on, deviceId);
+export const useMicrophonePreview = (on: boolean, deviceId: string) => usePreview("microphone", createAudio, on, deviceId);
+export const useCameraPreview = (on: boolean, deviceId: string) => usePreview("camera", createVideo, on, deviceId);
 
 let asked: Promise<void> | null = null;
 

@@ -1,7 +1,9 @@
 import { useId, useState } from "react";
 import * as authApi from "../api/auth";
+import { DISPLAY_NAME_MAX } from "../api/limits";
 import { ApiError, messageOf } from "../api/problem";
 import { api, session, useUser } from "../auth/current";
+import { askForNotifications, useNotificationPermission } from "../call/notify";
 import { setShortcutsEnabled, shortcutsEnabled } from "../meeting/controls/shortcuts";
 import { Header } from "../shell/header";
 import { Button } from "../ui/button";
@@ -40,6 +42,7 @@ export function SettingsPage() {
             }}
           />
         </section>
+        <Notifications />
         <section className="card settings-session" aria-labelledby="session">
           <div>
             <h2 id="session">{t("session")}</h2>
@@ -51,6 +54,25 @@ export function SettingsPage() {
         </section>
       </main>
     </>
+  );
+}
+
+/** Browsers ask once: what was refused there can only be allowed there. */
+function Notifications() {
+  const permission = useNotificationPermission();
+  if (permission === "unsupported") return null;
+  return (
+    <section className="card" aria-labelledby="calls" data-testid="notifications" data-permission={permission}>
+      <h2 id="calls">{t("calls")}</h2>
+      <p className="row-note">{t(`notify_${permission}`)}</p>
+      {permission === "default" && (
+        <div>
+          <Button icon="bell" onClick={() => void askForNotifications()}>
+            {t("notify")}
+          </Button>
+        </div>
+      )}
+    </section>
   );
 }
 
@@ -81,7 +103,7 @@ function Profile() {
           error={problem}
           value={name}
           required
-          maxLength={100}
+          maxLength={DISPLAY_NAME_MAX}
           autoComplete="name"
           onChange={(event) => {
             setName(event.target.value);

@@ -2,10 +2,11 @@
 import { useState } from "react";
 import * as filesApi from "../api/files";
 import { ApiError, messageOf } from "../api/problem";
-import { publicApi } from "../auth/current";
+import { publicApi, useSession } from "../auth/current";
 import { fileSize, shortDate } from "../i18n/time";
+import { paths } from "../router/routes";
 import { MessagePage } from "../shell/message-page";
-import { Button } from "../ui/button";
+import { Button, LinkButton } from "../ui/button";
 import { Field } from "../ui/field";
 import { Icon, Logo } from "../ui/icon";
 import { Notice, Spinner } from "../ui/notice";
@@ -25,7 +26,11 @@ export function SharePage({ token }: { token: string }) {
   });
 
   if (share.error instanceof ApiError && !share.error.transient) {
-    return <MessagePage icon="link" title={t("missing_title")} text={t("missing")} />;
+    return (
+      <MessagePage icon="link" title={t("missing_title")} text={t("missing")}>
+        <WayOut />
+      </MessagePage>
+    );
   }
   if (share.error !== null) {
     return (
@@ -33,6 +38,7 @@ export function SharePage({ token }: { token: string }) {
         <Button look="primary" onClick={share.reload}>
           {t("retry")}
         </Button>
+        <WayOut />
       </MessagePage>
     );
   }
@@ -55,7 +61,9 @@ export function SharePage({ token }: { token: string }) {
           <Icon name="files" size={28} />
         </span>
         <p className="share-intro">{t("intro")}</p>
-        <h1>{file.name}</h1>
+        <h1 className="name-lines" dir="auto" title={file.name}>
+          {file.name}
+        </h1>
         <p className="row-note">
           {fileSize(file.size_bytes)}
           {file.expires_at && ` · ${t("until", { date: shortDate(file.expires_at) })}`}
@@ -89,5 +97,19 @@ export function SharePage({ token }: { token: string }) {
         </form>
       </section>
     </main>
+  );
+}
+
+/** Where a link that leads nowhere leads: to one's own start page, or to the door. */
+function WayOut() {
+  const signedIn = useSession().phase === "signed-in";
+  return signedIn ? (
+    <LinkButton to={paths.home} data-testid="way-out">
+      {t("home")}
+    </LinkButton>
+  ) : (
+    <LinkButton to={paths.login()} data-testid="way-out">
+      {t("log_in")}
+    </LinkButton>
   );
 }

@@ -13,4 +13,6 @@ export const t = area("share", {
   missing: "It has expired, was withdrawn or was used up. Ask for a new one.",
   failed_title: "The file could not be opened",
   retry: "Try again",
+  home: "Go to the start page",
+  log_in: "Log in to AuraLink",
 });

@@ -5,6 +5,7 @@ import { paths } from "../router/routes";
 import { Avatar } from "../ui/avatar";
 import { Icon, Logo } from "../ui/icon";
 import { MenuItem, Popover } from "../ui/popover";
+import { Name } from "../ui/name";
 import { useLate } from "../ui/late";
 import { t } from "./strings";
 
@@ -52,7 +53,7 @@ export function Header() {
         {(close) => (
           <>
             <div className="menu-head">
-              <strong>{user.display_name}</strong>
+              <Name as="strong">{user.display_name}</Name>
               <span>{user.aura_id}</span>
             </div>
             <MenuItem

@@ -1,0 +1,526 @@
+//! What people meet every day: long names, devices that are refused, the browser's Back, a lost connection, a reload.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use auralink_tests::{
+    Browser, Mode, Outcome, PythonParticipant, SfuOptions, Stack, WebApp, Window, WindowOptions, entries,
+    fixture, id, number,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+struct Site {
+    browser: Browser,
+    stack: Stack,
+}
+
+impl Site {
+    async fn start() -> anyhow::Result<Self> {
+        let (stack, browser) =
+            tokio::try_join!(Stack::start_with(SfuOptions::default(), Vec::new()), Browser::start())?;
+        Ok(Self { browser, stack })
+    }
+
+    async fn window(&self, name: &str, phone: bool) -> anyhow::Result<WebApp> {
+        let storage = vec![("aura.debug", "1")];
+        let options = WindowOptions { storage, phone, dark: phone, ..WindowOptions::default() };
+        Ok(WebApp::new(self.browser.window(name, options).await?, &self.stack.url))
+    }
+
+    async fn person(&self, name: &str) -> anyhow::Result<WebApp> {
+        let app = self.window(name, false).await?;
+        app.sign_up(name).await?;
+        Ok(app)
+    }
+
+    fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.stack.url)
+    }
+}
+
+/// Controls that are cut off by the box around them or lie under something else, in words.
+const OUT_OF_REACH: &str = r"() => {
+  const box = (element) => element.getBoundingClientRect();
+  const whole = document.querySelector('dialog[open]') ?? document.querySelector('aside') ?? document;
+  return [...whole.querySelectorAll('button, a, input, select, textarea')].flatMap((control) => {
+    const { left, right, top, bottom, width, height } = box(control);
+    if (width === 0 || height === 0 || control.closest('.visually-hidden, .skip, [hidden]')) return [];
+    const around = control.closest('aside, dialog, .card, .tile, .prejoin-form, header, footer, main');
+    const limit = around ? box(around) : { left: 0, right: innerWidth };
+    const name = `${control.dataset.testid ?? ''} “${(control.ariaLabel ?? control.textContent).slice(0, 30)}”`;
+    if (left < Math.max(0, limit.left) - 1 || right > Math.min(innerWidth, limit.right) + 1) {
+      return [`${name} sticks out: ${left}–${right} of ${limit.left}–${limit.right}`];
+    }
+    if (top < 0 || bottom > innerHeight || getComputedStyle(control).opacity === '0') return [];
+    const there = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    const reached = there && (control.contains(there) || there.contains(control) || control.labels?.[0]?.contains(there));
+    return reached ? [] : [`${name} lies under ${there?.className}`];
+  });
+}";
+
+/// Buttons too small for a finger.
+const TOO_SMALL: &str = r"() => [...document.querySelectorAll('button:not(.link), a.button')].flatMap((button) => {
+  const { width, height } = button.getBoundingClientRect();
+  const small = width > 0 && (width < 43.5 || height < 43.5);
+  return small ? [`${button.dataset.testid ?? button.ariaLabel ?? button.textContent}: ${width} × ${height}`] : [];
+})";
+
+/// What toasts cover that people read or press, and toasts of more than two lines.
+const TOASTS_IN_THE_WAY: &str = r"() => {
+  const box = (element) => element.getBoundingClientRect();
+  const toasts = [...document.querySelectorAll('.toast')];
+  const read = [...document.querySelectorAll('.tile-label, .topbar, .controls, .banner, .panel-head, .composer')];
+  const high = toasts.filter((toast) => box(toast).height > 64).map((toast) => `${box(toast).height} high: ${toast.textContent}`);
+  const covered = toasts.flatMap((toast) => read.filter((label) => {
+    const [a, b] = [box(toast), box(label)];
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  }).map((label) => `covers ${label.className}`));
+  return [...high, ...covered];
+}";
+
+async fn none(window: &Window, screen: &str, source: &str) -> anyhow::Result<()> {
+    let found = window.evaluate(source, Value::Null).await?;
+    let faults: Vec<&str> = entries(&found).filter_map(Value::as_str).collect();
+    anyhow::ensure!(faults.is_empty(), "{screen} ({}):\n{}", window.name(), faults.join("\n"));
+    Ok(())
+}
+
+async fn fits(window: &Window, screen: &str) -> anyhow::Result<()> {
+    none(window, screen, OUT_OF_REACH).await?;
+    anyhow::ensure!(!window.scrolls_sideways().await?, "{screen} ({}) scrolls sideways", window.name());
+    Ok(())
+}
+
+async fn dismiss_toasts(window: &Window) {
+    let gone = "() => { document.querySelector('.toast .icon-button')?.click(); \
+                return document.querySelectorAll('.toast').length; }";
+    window.until("toasts can be dismissed", gone, |left| *left == json!(0)).await;
+}
+
+#[tokio::test]
+async fn long_names_push_nothing_away() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let (wide, family, hebrew) = ("W".repeat(80), "👩‍👩‍👧‍👦".repeat(7), "שלום".repeat(25));
+
+    let alice = site.person("Alice").await?;
+    alice.window.goto(&site.page("/settings")).await?;
+    alice.window.fill(&id("display-name"), &wide).await?;
+    alice.window.click(&id("submit")).await?;
+    alice.window.see(".settings-save [role=status]:has-text(\"Saved\")").await?;
+    fits(&alice.window, "settings").await?;
+    let room = alice.create_room(&hebrew).await?;
+    fits(&alice.window, "home").await?;
+    let link = alice.invite_link(&room).await?;
+    fits(&alice.window, "invitation").await?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+
+    let phone = site.window("Phone", true).await?;
+    phone.window.goto(&link).await?;
+    phone.window.fill(&id("display-name"), &family).await?;
+    fits(&phone.window, "before the meeting").await?;
+    none(&phone.window, "before the meeting", TOO_SMALL).await?;
+    phone.window.click(&id("join")).await?;
+    phone.window.see(&id("leave")).await?;
+    alice.window.see(&id("toast")).await?;
+    none(&alice.window, "somebody joins", TOASTS_IN_THE_WAY).await?;
+    fits(&alice.window, "meeting").await?;
+    phone.window.see(&format!("{}:has-text(\"WWW\")", id("participant-tile"))).await?;
+    fits(&phone.window, "meeting").await?;
+    none(&phone.window, "meeting", TOO_SMALL).await?;
+
+    let file = site.stack.folder().join(format!("{}.txt", "M".repeat(100)));
+    std::fs::write(&file, "minutes")?;
+    alice.window.click(&id("files-toggle")).await?;
+    alice.window.upload(&id("file-input"), &file).await?;
+    alice.window.see(&id("file-row")).await?;
+    phone.window.see(&id("toast")).await?;
+    none(&phone.window, "a file is new", TOASTS_IN_THE_WAY).await?;
+    dismiss_toasts(&alice.window).await;
+    fits(&alice.window, "files").await?;
+    alice.window.click(&id("participants-toggle")).await?;
+    alice.window.see(&id("participant-actions")).await?;
+    fits(&alice.window, "people").await?;
+
+    let words = format!("{} {hebrew} www.{}.example", "x".repeat(300), "long".repeat(15));
+    phone.chat(&words).await?;
+    alice.window.see(&id("toast")).await?;
+    none(&alice.window, "a message comes", TOASTS_IN_THE_WAY).await?;
+    alice.reads("xxx").await?;
+    alice.chat("short").await?;
+    phone.reads("short").await?;
+    for app in [&alice, &phone] {
+        dismiss_toasts(&app.window).await;
+        fits(&app.window, "chat").await?;
+    }
+    none(&phone.window, "chat", TOO_SMALL).await?;
+    for panel in ["People", "Files"] {
+        phone.window.click("aside header button").await?;
+        phone.window.click(&id("more")).await?;
+        none(&phone.window, "menu", TOO_SMALL).await?;
+        phone.window.click(&format!("[role=menuitem]:has-text(\"{panel}\")")).await?;
+        phone.window.see("aside").await?;
+        fits(&phone.window, panel).await?;
+        none(&phone.window, panel, TOO_SMALL).await?;
+    }
+
+    // What was said in the meeting stays there.
+    alice.window.key("Escape").await?;
+    phone.window.click("aside header button").await?;
+    phone.chat("bye").await?;
+    alice.window.see(&id("toast")).await?;
+    alice.window.click(&id("leave")).await?;
+    alice.window.see(&id("rejoin")).await?;
+    assert_eq!(alice.window.count(&id("toast")).await?, 0);
+    Ok(())
+}
+
+/// Whether the chosen one of two buttons stands out: its background against the one beside it.
+const CHOICE_CONTRAST: &str = r"() => {
+  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const page = getComputedStyle(document.querySelector('.meeting')).backgroundColor;
+  const luminance = (colors) => {
+    for (const color of [page, ...colors]) { context.fillStyle = color; context.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const color = (selector) => getComputedStyle(document.querySelector(selector)).backgroundColor;
+  const group = color('.layouts');
+  const [on, off] = ['true', 'false'].map((pressed) => luminance([group, color(`.layouts [aria-pressed=${pressed}]`)]));
+  return (Math.max(on, off) + 0.05) / (Math.min(on, off) + 0.05);
+}";
+
+async fn layout_stands_out(window: &Window) {
+    // Colours fade over a moment.
+    window
+        .until("the chosen layout stands out", CHOICE_CONTRAST, |ratio| ratio.as_f64().unwrap_or(0.0) >= 3.0)
+        .await;
+}
+
+/// The page is asked whether it may close, as when its tab is closed.
+const MAY_CLOSE: &str = r"() => dispatchEvent(new Event('beforeunload', { cancelable: true }))";
+
+#[tokio::test]
+async fn back_asks_first_and_escape_gives_the_focus_back() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.person("Alice").await?;
+    let window = &alice.window;
+    let room = alice.create_room("Stand-up").await?;
+    // By a link inside the app, so that Back leads to the home page.
+    window.click(&id("room-open")).await?;
+    window.see(&id("join")).await?;
+    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, true);
+    window.click(&id("join")).await?;
+    window.see(&id("leave")).await?;
+    window.until("connected", "() => window.__aura?.room.state", |state| *state == "connected").await;
+
+    for _ in 0..2 {
+        window.evaluate("() => history.back()", Value::Null).await?;
+        window.see(&id("confirm")).await?;
+        window.key("Escape").await?;
+        window.see_gone(&id("confirm")).await?;
+        window.see(&id("leave")).await?;
+    }
+    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, false, "closing is asked about");
+    let state = window.evaluate("() => window.__aura.room.state", Value::Null).await?;
+    assert_eq!(state, "connected", "being asked is not leaving");
+
+    let focused = "() => document.activeElement?.dataset.testid ?? document.activeElement?.tagName";
+    for opened_by in ["click", "key"] {
+        if opened_by == "click" {
+            window.click(&id("chat-toggle")).await?;
+        } else {
+            window.evaluate("() => document.activeElement.blur()", Value::Null).await?;
+            window.key("c").await?;
+        }
+        window.until("the message field has the focus", focused, |at| *at == "chat-input").await;
+        window.key("Escape").await?;
+        window.see_gone(&id("chat-input")).await?;
+        assert_eq!(window.evaluate(focused, Value::Null).await?, "chat-toggle", "opened by a {opened_by}");
+    }
+
+    layout_stands_out(window).await;
+    window.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }", Value::Null).await?;
+    layout_stands_out(window).await;
+
+    window.evaluate("() => history.back()", Value::Null).await?;
+    window.click(&id("confirm")).await?;
+    window.see(&id("rejoin")).await?;
+    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, true);
+    assert!(window.url().await?.ends_with(&format!("/room/{room}")));
+    // The guard is gone with the meeting: Back leads where it led before.
+    window
+        .until("the meeting's own entry is on top", "() => history.state?.kind ?? null", |kind| {
+            kind.is_null()
+        })
+        .await;
+    window.evaluate("() => history.back()", Value::Null).await?;
+    window.see(&id("create-room")).await?;
+    Ok(())
+}
+
+/// Counts what is played from now on, in sample energy, and still sends it to the speaker.
+const LISTEN: &str = r"() => {
+  const heard = (globalThis.__heard = { energy: 0, ended: false });
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    if (this.src.startsWith('blob:')) {
+      const context = new AudioContext();
+      const analyser = context.createAnalyser();
+      context.createMediaElementSource(this).connect(analyser).connect(context.destination);
+      const samples = new Float32Array(analyser.fftSize);
+      const timer = setInterval(() => {
+        analyser.getFloatTimeDomainData(samples);
+        heard.energy += samples.reduce((sum, sample) => sum + sample * sample, 0);
+      }, 20);
+      this.addEventListener('ended', () => { heard.ended = true; clearInterval(timer); });
+    }
+    return play.call(this);
+  };
+}";
+
+/// The browser refuses microphone and camera until `__allow` is called, as it does after a click on “Block”.
+const REFUSE: &str = r"() => {
+  const media = navigator.mediaDevices;
+  const ask = media.getUserMedia.bind(media);
+  media.getUserMedia = () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError'));
+  globalThis.__allow = () => { media.getUserMedia = ask; };
+}";
+
+#[tokio::test]
+async fn before_the_meeting_refused_devices_show_and_the_test_sound_plays() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.person("Alice").await?;
+    let window = &alice.window;
+    alice.create_room("Stand-up").await?;
+    window.evaluate(REFUSE, Value::Null).await?;
+    window.click(&id("room-open")).await?;
+    for device in ["mic", "cam"] {
+        window.see(&format!("{}[data-problem=\"blocked\"][aria-pressed=\"false\"]", id(device))).await?;
+    }
+    window.see(".notice-warning:has-text(\"site settings\")").await?;
+    window.is_accessible("refused devices").await;
+    window.evaluate("() => __allow()", Value::Null).await?;
+    for device in ["mic", "cam"] {
+        window.click(&id(device)).await?;
+        window.see(&format!("{}[aria-pressed=\"true\"]:not([data-problem])", id(device))).await?;
+    }
+
+    window.evaluate(LISTEN, Value::Null).await?;
+    window.click(&id("speaker-test")).await?;
+    window
+        .until("the test sound is heard to its end", "() => __heard", |heard| {
+            heard["ended"] == true && number(heard, "energy") > 1.0
+        })
+        .await;
+    window.see(&format!("{}:not([disabled])", id("speaker-test"))).await?;
+    assert_eq!(window.count(".prejoin-device .field-error").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_connection_shows_long_before_it_is_given_up() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.person("Alice").await?;
+    let room = alice.create_room("Stand-up").await?;
+    let link = alice.invite_link(&room).await?;
+    let token = link.rsplit('/').next().context("a link ends in its token")?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+
+    let path = format!("/invites/{token}/join");
+    let (_, join) =
+        site.stack.api().send(Method::POST, &path, None, Some(&json!({ "display_name": "Bob" }))).await?;
+    let text = |name: &str| join[name].as_str().unwrap_or_default().to_owned();
+    let bob = PythonParticipant::join(&text("url"), &text("token"), true).await?;
+    let tile = format!("{}[data-identity=\"{}\"]", id("participant-tile"), text("identity"));
+    bob.publish().await?;
+    alice.window.see(&format!("{tile} video")).await?;
+    assert_eq!(alice.window.count(&id("tile-lost")).await?, 0);
+
+    // The process is killed: nobody says goodbye.
+    drop(bob);
+    let lost = std::time::Instant::now();
+    alice.window.see(&format!("{tile} {}", id("tile-lost"))).await?;
+    assert!(lost.elapsed() < Duration::from_secs(15), "shown after {:?}", lost.elapsed());
+    Ok(())
+}
+
+/// What is on, and from which devices.
+const DEVICES: &str = r"() => {
+  const room = window.__aura?.room;
+  const device = (kind) => room?.getActiveDevice(kind);
+  const on = (name) => document.querySelector(`[data-testid=${name}]`)?.dataset.on;
+  return { state: room?.state, mic: on('mic'), cam: on('cam'), audio: device('audioinput'), video: device('videoinput') };
+}";
+
+#[tokio::test]
+async fn a_reload_comes_back_as_it_was() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.person("Alice").await?;
+    let window = &alice.window;
+    let room = alice.create_room("Stand-up").await?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    window.see(&format!("{}[data-on=\"true\"]", id("mic"))).await?;
+    window.click(&id("mic-devices")).await?;
+    window.click(".devices .device:nth-of-type(2)").await?;
+    window.key("Escape").await?;
+    window.click(&id("cam")).await?;
+    window.see(&format!("{}[data-on=\"false\"]", id("cam"))).await?;
+    let before = window.evaluate(DEVICES, Value::Null).await?;
+    assert_ne!(before["audio"], "default", "{before}");
+
+    window.reload().await?;
+    let same = |now: &Value| *now == before;
+    window.until("the same is on, from the same devices", DEVICES, same).await;
+
+    // What was on belongs to the meeting: the next one is not silent because of it.
+    let stored = "() => sessionStorage.getItem('aura.in-meeting.devices')";
+    assert_eq!(window.evaluate(stored, Value::Null).await?, "{\"mic\":true,\"cam\":false}");
+    window.click(&id("leave")).await?;
+    window.see(&id("rejoin")).await?;
+    assert_eq!(window.evaluate(stored, Value::Null).await?, Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    // Out of sight; every notification is noted, and shown by the browser as it likes.
+    let hide = r"() => {
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => globalThis.__seen ?? 'hidden' });
+      globalThis.__notified = [];
+      globalThis.Notification = class extends EventTarget {
+        static permission = 'granted';
+        constructor(title, options) { super(); Object.assign(this, { title, ...options, open: true }); __notified.push(this); }
+        close() { this.open = false; }
+      };
+    }";
+    bob.window.evaluate(hide, Value::Null).await?;
+    alice.window.fill(&id("people-search"), "B").await?;
+    alice.window.see(&id("search-short")).await?;
+    alice.window.fill(&id("people-search"), "Bob").await?;
+    alice.window.see_gone(&id("search-short")).await?;
+    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
+    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
+    bob.window.see(&id("incoming-call")).await?;
+    let notified = "() => __notified.map(({ title, open }) => `${title} ${open}`)";
+    bob.window.until("the system tells who calls", notified, |list| *list == json!(["Alice true"])).await;
+    // A click brings the call up; there it is answered, and the notification goes.
+    bob.window.evaluate("() => __notified[0].onclick()", Value::Null).await?;
+    bob.window.see(&format!("{}[data-phase=\"incoming\"]", id("call-status"))).await?;
+    bob.window.until("it is gone", notified, |list| *list == json!(["Alice false"])).await;
+    bob.window.click(&id("accept-call")).await?;
+    for app in [&alice, &bob] {
+        app.window.exists(&format!("{}[data-phase=\"in-call\"]", id("call-status"))).await?;
+    }
+
+    bob.window.click(&id("mic")).await?;
+    bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
+    bob.window.reload().await?;
+    let phase = format!("{}[data-phase=\"in-call\"]", id("call-status"));
+    bob.window.exists(&phase).await?;
+    bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dead_links_lead_on_and_files_say_who_sees_them() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.window("Alice", false).await?;
+    let window = &alice.window;
+    window.goto(&site.page("/share/no-such-token-0000000000000000")).await?;
+    window.click(&id("way-out")).await?;
+    window.see(&id("password")).await?;
+    alice.sign_up("Alice").await?;
+    window.goto(&site.page("/share/no-such-token-0000000000000000")).await?;
+    window.click(&id("way-out")).await?;
+    window.see(&id("account")).await?;
+
+    let folder = site.stack.folder();
+    for name in ["mine.txt", "ours.txt"] {
+        std::fs::write(folder.join(name), name)?;
+    }
+    let room = alice.create_room("Stand-up").await?;
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    window.click(&id("files-toggle")).await?;
+    window.upload(&id("file-input"), &folder.join("ours.txt")).await?;
+    window.see(&id("file-row")).await?;
+    assert_eq!(window.count(&id("file-room")).await?, 0, "in the room that goes without saying");
+    window.goto(&site.page("/files")).await?;
+    window.upload(&id("file-input"), &folder.join("mine.txt")).await?;
+    let row = |name: &str| format!("{}:has-text(\"{name}\")", id("file-row"));
+    window.see(&row("mine.txt")).await?;
+    window.see(&format!("{} {}", row("ours.txt"), id("file-room"))).await?;
+    assert_eq!(window.count(&format!("{} {}", row("mine.txt"), id("file-room"))).await?, 0);
+    window.is_accessible("files").await;
+    Ok(())
+}
+
+/// What is sent of the camera, layer by layer, and what comes of the other's.
+const VIDEO: &str = r"async () => {
+  const { localParticipant, remoteParticipants } = window.__aura.room;
+  const [own] = localParticipant.videoTrackPublications.values();
+  const layers = own?.track?.sender?.getParameters().encodings ?? [];
+  const others = [...remoteParticipants.values()].flatMap((one) => [...one.videoTrackPublications.values()]);
+  const { video } = await aura.media();
+  return {
+    layers: layers.filter(({ active }) => active).length,
+    cheapest: Math.min(...layers.map(({ maxBitrate }) => maxBitrate ?? 1e9)),
+    frames: Math.min(...layers.map(({ maxFramerate }) => maxFramerate ?? 1e9)),
+    received: others.filter(({ isSubscribed }) => isSubscribed).length,
+    width: Math.max(0, ...video.filter(({ frames }) => frames > 0).map(({ width }) => width)),
+  };
+}";
+
+#[tokio::test]
+async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    let room = alice.create_room("Stand-up").await?;
+    let link = alice.invite_link(&room).await?;
+    let page = format!("/room/{room}");
+    tokio::try_join!(alice.join(&page, Mode::Single), bob.join(&link, Mode::Single))?;
+    let all = |video: &Value| number(video, "layers") > 1.0 && number(video, "received") == 1.0;
+    for app in [&alice, &bob] {
+        app.window.until("video flows", VIDEO, all).await;
+    }
+
+    alice.window.click(&id("more")).await?;
+    alice.window.click(&id("low-bandwidth")).await?;
+    alice
+        .window
+        .until("video is small, both ways", VIDEO, |video| {
+            number(video, "layers") == 1.0
+                && number(video, "cheapest") <= 120_000.0
+                && number(video, "frames") <= 12.0
+                && (1.0..=320.0).contains(&number(video, "width"))
+        })
+        .await;
+    alice.window.click(&id("low-bandwidth-status")).await?;
+    alice.window.click(&id("no-video")).await?;
+    alice.window.see(&id("tile-saved")).await?;
+    alice.window.until("no video comes", VIDEO, |video| number(video, "received") == 0.0).await;
+    alice.window.is_accessible("data saver").await;
+
+    alice.window.click(&id("no-video")).await?;
+    alice.window.until("video comes again", VIDEO, |video| number(video, "received") == 1.0).await;
+    alice.window.click(".low-details [role=switch]").await?;
+    alice
+        .window
+        .until("video is what it was", VIDEO, |video| all(video) && number(video, "cheapest") > 120_000.0)
+        .await;
+    bob.window.until("the other side never stopped", VIDEO, all).await;
+    Ok(())
+}
