@@ -110,7 +110,7 @@ pub(super) async fn list_rooms(
 ) -> Result<Json<Page<Room>>> {
     let window = query.window()?;
     let mut tx = app.db.tenant(user).await?;
-    let rows = rooms::list(&mut tx, &window).await?;
+    let rows = rooms::list(&mut tx, user, &window).await?;
     tx.rollback().await?;
     let (rows, next_cursor) = window.cut(rows, RoomRow::position);
     let live = live(&app, rows.iter().map(|row| row.id)).await;
@@ -162,11 +162,12 @@ pub(super) async fn update_room(
     rooms::update(&mut tx, path.room_id, &change, app.now()).await?;
     let row = visible(&mut tx, path.room_id).await?;
     tx.commit().await?;
-    let room = with_live(&app, row.clone(), user).await;
-    if room.live.is_some_and(|live| live.participants > 0) {
-        prepare(&app, &row).await;
+    let live = live(&app, [row.id]).await;
+    // A room without anybody in it may be live all the same, and keep what it was made with.
+    if live.as_ref().is_some_and(|live| live.contains_key(&row.id)) {
+        configure(&app, &row).await;
     }
-    Ok(Json(room))
+    Ok(Json(with_count(row, user, live)))
 }
 
 /// Deletes the room with its messages and files, and ends it for everyone in it. Only the owner may.
@@ -232,9 +233,16 @@ pub(super) async fn owned(tx: &mut PgConnection, id: RoomId, user: UserId) -> Re
 
 /// Applies the room's limits in the SFU before somebody enters. Without the SFU nobody enters anyway.
 pub(super) async fn prepare(app: &App, row: &RoomRow) {
-    if row.max_participants.is_none() && row.metadata.is_none() {
+    let unlimited = row.max_participants.is_none() && row.metadata.is_none();
+    // Nothing to make a room for; but one that is live may be older than the last change.
+    if unlimited && !live(app, [row.id]).await.is_some_and(|live| live.contains_key(&row.id)) {
         return;
     }
+    configure(app, row).await;
+}
+
+/// Has the SFU's room follow: its limits, and also that it has none.
+async fn configure(app: &App, row: &RoomRow) {
     let max = row.max_participants.and_then(|max| u32::try_from(max).ok()).unwrap_or(0);
     let metadata = row.metadata.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Err(error) = app.sfu.configure(&row.id.to_string(), max, metadata).await {
@@ -244,6 +252,10 @@ pub(super) async fn prepare(app: &App, row: &RoomRow) {
 
 async fn with_live(app: &App, row: RoomRow, user: UserId) -> Room {
     let live = live(app, [row.id]).await;
+    with_count(row, user, live)
+}
+
+fn with_count(row: RoomRow, user: UserId, live: Option<BTreeMap<Uuid, u32>>) -> Room {
     let live = live.map(|live| Live { participants: live.get(&row.id).copied().unwrap_or(0) });
     Room::new(row, user, live)
 }

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::room_service::{OperationError, ParticipantChange, RoomService};
 use crate::config::Config;
 use crate::control::node::Node;
-use crate::engine::admin::AdminError;
+use crate::engine::admin::{AdminError, RoomSettings};
 use crate::engine::participant::kind_name;
 use crate::engine::track::source_name;
 
@@ -67,18 +67,13 @@ impl From<OperationError> for Status {
 impl RoomControl for Control {
     async fn create_room(&self, request: Request<pb::CreateRoomRequest>) -> Reply<pb::Room> {
         let request = request.into_inner();
-        let room = self
-            .rooms
-            .create(proto::CreateRoomRequest {
-                name: request.name,
-                empty_timeout: request.empty_timeout_s,
-                departure_timeout: request.departure_timeout_s,
-                max_participants: request.max_participants,
-                metadata: request.metadata,
-                ..Default::default()
-            })
-            .await?;
-        Ok(Response::new(to_room(room)))
+        let settings = RoomSettings {
+            empty_timeout_s: request.empty_timeout_s,
+            departure_timeout_s: request.departure_timeout_s,
+            max_participants: request.max_participants,
+            metadata: request.metadata,
+        };
+        Ok(Response::new(to_room(self.rooms.configure(request.name, settings).await?)))
     }
 
     async fn list_rooms(&self, request: Request<pb::ListRoomsRequest>) -> Reply<pb::ListRoomsResponse> {
@@ -103,6 +98,18 @@ impl RoomControl for Control {
         let everyone = self.rooms.participants(request.into_inner().room).await?;
         let participants = everyone.into_iter().map(to_participant).collect();
         Ok(Response::new(pb::ListParticipantsResponse { participants }))
+    }
+
+    async fn list_occupants(
+        &self,
+        request: Request<pb::ListOccupantsRequest>,
+    ) -> Reply<pb::ListOccupantsResponse> {
+        let rooms = self.rooms.occupants(request.into_inner().rooms).await?;
+        let occupants = |(room, everyone): (String, Vec<proto::ParticipantInfo>)| pb::Occupants {
+            room,
+            participants: everyone.into_iter().map(to_participant).collect(),
+        };
+        Ok(Response::new(pb::ListOccupantsResponse { rooms: rooms.into_iter().map(occupants).collect() }))
     }
 
     async fn get_participant(&self, request: Request<pb::ParticipantRef>) -> Reply<pb::Participant> {

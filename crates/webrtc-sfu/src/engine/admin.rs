@@ -23,15 +23,20 @@ pub(crate) enum AdminError {
     RemoteUnmuteDisabled,
 }
 
+/// What a room is created with, or changed to: timeouts of zero and values that are not given stay as they are.
+#[derive(Debug, Default)]
+pub(crate) struct RoomSettings {
+    pub(crate) empty_timeout_s: u32,
+    pub(crate) departure_timeout_s: u32,
+    /// Zero is none of its own: the node's.
+    pub(crate) max_participants: Option<u32>,
+    pub(crate) metadata: Option<String>,
+}
+
 /// One operation on an existing room.
 #[derive(Debug)]
 pub(crate) enum AdminRequest {
-    Configure {
-        empty_timeout_s: u32,
-        departure_timeout_s: u32,
-        max_participants: u32,
-        metadata: String,
-    },
+    Configure(RoomSettings),
     SetMetadata(String),
     Delete,
     ListParticipants,
@@ -77,9 +82,7 @@ impl Room {
         now: Moment,
     ) -> Result<AdminReply, AdminError> {
         match request {
-            AdminRequest::Configure { empty_timeout_s, departure_timeout_s, max_participants, metadata } => {
-                self.configure(empty_timeout_s, departure_timeout_s, max_participants, metadata)
-            }
+            AdminRequest::Configure(settings) => self.configure(settings),
             AdminRequest::SetMetadata(metadata) => self.set_metadata(metadata),
             AdminRequest::Delete => {
                 self.end(proto::DisconnectReason::RoomDeleted, now);
@@ -112,23 +115,22 @@ impl Room {
         }
     }
 
-    fn configure(
-        &mut self,
-        empty_timeout_s: u32,
-        departure_timeout_s: u32,
-        max_participants: u32,
-        metadata: String,
-    ) -> Result<AdminReply, AdminError> {
-        if empty_timeout_s > 0 {
-            self.policy.empty_timeout = std::time::Duration::from_secs(empty_timeout_s.into());
+    fn configure(&mut self, settings: RoomSettings) -> Result<AdminReply, AdminError> {
+        if settings.empty_timeout_s > 0 {
+            self.policy.empty_timeout = std::time::Duration::from_secs(settings.empty_timeout_s.into());
         }
-        if departure_timeout_s > 0 {
-            self.policy.departure_timeout = std::time::Duration::from_secs(departure_timeout_s.into());
+        if settings.departure_timeout_s > 0 {
+            self.policy.departure_timeout =
+                std::time::Duration::from_secs(settings.departure_timeout_s.into());
         }
-        if max_participants > 0 {
-            self.policy.max_participants = max_participants;
+        if let Some(max_participants) = settings.max_participants {
+            let own = Some(max_participants).filter(|max| *max > 0);
+            self.policy.max_participants = own.unwrap_or(self.node_max_participants);
         }
-        if metadata.is_empty() { Ok(self.room_reply()) } else { self.set_metadata(metadata) }
+        match settings.metadata {
+            Some(metadata) if metadata != self.metadata => self.set_metadata(metadata),
+            _ => Ok(self.room_reply()),
+        }
     }
 
     fn set_metadata(&mut self, metadata: String) -> Result<AdminReply, AdminError> {

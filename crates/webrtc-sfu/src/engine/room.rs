@@ -41,6 +41,8 @@ pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) policy: RoomPolicy,
+    /// The node's own limit, for a room that is to have none of its own (again).
+    pub(crate) node_max_participants: u32,
     pub(crate) created_at_ms: i64,
     /// Since when nobody who counts is here.
     empty_since: Option<Instant>,
@@ -67,6 +69,7 @@ impl Room {
             sid: RoomSid::generate(),
             name,
             metadata: String::new(),
+            node_max_participants: policy.max_participants,
             policy,
             created_at_ms: now.unix_ms,
             empty_since: Some(now.at),

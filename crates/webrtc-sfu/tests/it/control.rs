@@ -60,8 +60,8 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let mut control = client(&sfu).await;
     let create = pb::CreateRoomRequest {
         name: "hall".into(),
-        metadata: "m".into(),
-        max_participants: 5,
+        metadata: Some("m".into()),
+        max_participants: Some(5),
         ..Default::default()
     };
     let room = control.create_room(as_dashboard(create)).await.unwrap().into_inner();
@@ -74,6 +74,27 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let list = pb::ListParticipantsRequest { room: "hall".into() };
     let everyone = control.list_participants(as_dashboard(list)).await.unwrap().into_inner().participants;
     assert_eq!(everyone.iter().map(|p| p.identity.as_str()).collect::<Vec<_>>(), ["alice"]);
+    let many = pb::ListOccupantsRequest { rooms: vec!["nowhere".into(), "hall".into()] };
+    let rooms = control.list_occupants(as_dashboard(many)).await.unwrap().into_inner().rooms;
+    assert_eq!(rooms.iter().map(|room| room.room.as_str()).collect::<Vec<_>>(), ["hall"]);
+    assert_eq!(rooms[0].participants, everyone);
+    let too_many = pb::ListOccupantsRequest { rooms: vec!["hall".into(); 1_001] };
+    assert_eq!(
+        control.list_occupants(as_dashboard(too_many)).await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
+
+    // What is not given stays; what is given as nothing goes.
+    let configure = async |max_participants, metadata: Option<&str>| {
+        let metadata = metadata.map(str::to_owned);
+        let change =
+            pb::CreateRoomRequest { name: "hall".into(), max_participants, metadata, ..Default::default() };
+        let room = client(&sfu).await.create_room(as_dashboard(change)).await.unwrap().into_inner();
+        (room.max_participants, room.metadata)
+    };
+    assert_eq!(configure(None, None).await, (5, "m".to_owned()));
+    assert_eq!(configure(Some(0), None).await, (0, "m".to_owned()));
+    assert_eq!(configure(None, Some("")).await, (0, String::new()));
 
     let change = pb::UpdateParticipantRequest {
         room: "hall".into(),
