@@ -11,6 +11,7 @@ pub mod error;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod json;
 pub mod lifecycle;
 pub mod metrics;
 pub mod process;

@@ -2,25 +2,31 @@
 //!
 //! Wire-compatible in both directions: tokens signed by any LiveKit SDK verify here, and ours work with
 //! any LiveKit client. `iss` names the API key, `sub` the identity; `exp` is mandatory, and a minute of
-//! clock difference is forgiven. The error texts are LiveKit's own, since its clients read them.
+//! clock difference is forgiven. `null` is absent, times may have a fraction, and names of kinds any letter case. The
+//! error texts are LiveKit's own, since its clients read them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use aura_types::{Coded, ErrorCode};
 use jsonwebtoken::{Algorithm, Header};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Number, Value};
 use time::{Duration, OffsetDateTime};
 
 pub use super::grants::VideoGrants;
 use super::jwt::{self, KeyError, TokenError, Validity};
 use crate::config::{LivekitKeys, Secret};
+use crate::json;
 
 /// What clocks may differ by.
 pub const LEEWAY: Duration = Duration::seconds(60);
 
 /// How long a token is good for unless said otherwise.
 pub const DEFAULT_TTL: Duration = Duration::hours(6);
+
+/// How long a renewed token is good for at least, however soon the one before it ends.
+pub const MIN_RENEWED_TTL: Duration = Duration::minutes(10);
 
 /// Metadata and attributes travel inside, so these are larger than other tokens.
 const MAX_BYTES: usize = 64 * 1024;
@@ -52,9 +58,9 @@ impl Coded for AccessError {
     }
 }
 
-/// What kind of participant the bearer is.
+/// What kind of participant the bearer is. Kinds this version does not know are standard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all(serialize = "lowercase"), from = "String")]
 #[non_exhaustive]
 pub enum Kind {
     /// A person with a client.
@@ -72,9 +78,20 @@ pub enum Kind {
     Connector,
     /// A bridge between rooms.
     Bridge,
-    /// A kind this version does not know; treated as standard.
-    #[serde(other)]
-    Unknown,
+}
+
+impl From<String> for Kind {
+    fn from(name: String) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "ingress" => Self::Ingress,
+            "egress" => Self::Egress,
+            "sip" => Self::Sip,
+            "agent" => Self::Agent,
+            "connector" => Self::Connector,
+            "bridge" => Self::Bridge,
+            _ => Self::Standard,
+        }
+    }
 }
 
 /// Every claim of an access token.
@@ -88,9 +105,10 @@ pub struct Claims {
     #[serde(rename = "sub", default, skip_serializing_if = "String::is_empty")]
     pub identity: String,
     /// Expires, in seconds since 1970.
+    #[serde(deserialize_with = "seconds")]
     pub exp: i64,
     /// Not valid before, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_seconds")]
     pub nbf: Option<i64>,
     /// The display name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -115,22 +133,37 @@ pub struct Claims {
     pub room_preset: String,
     /// `RoomConfiguration` as JSON, used when the join creates the room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub room_config: Option<serde_json::Value>,
+    pub room_config: Option<Value>,
     /// Rooms and media.
     #[serde(default)]
     pub video: VideoGrants,
     /// Telephony.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sip: Option<serde_json::Value>,
+    pub sip: Option<Value>,
     /// Agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<serde_json::Value>,
+    pub agent: Option<Value>,
     /// Inference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inference: Option<serde_json::Value>,
+    pub inference: Option<Value>,
     /// Observability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observability: Option<serde_json::Value>,
+    pub observability: Option<Value>,
+}
+
+/// A NumericDate (RFC 7519 §2), which may have a fraction.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    let number = Number::deserialize(from)?;
+    #[expect(clippy::cast_possible_truncation, reason = "the fraction is meant to go; the rest saturates")]
+    let whole = |float: f64| float as i64;
+    number
+        .as_i64()
+        .or_else(|| number.as_f64().map(whole))
+        .ok_or_else(|| serde::de::Error::custom("not a time"))
+}
+
+fn some_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    seconds(from).map(Some)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -192,6 +225,16 @@ impl AccessToken {
         Self { claims: Claims { identity: identity.into(), ..Default::default() }, ttl: None }
     }
 
+    /// Goes on where `claims` end: says the same, is good for as long as they are, but for
+    /// [`MIN_RENEWED_TTL`] at least.
+    #[must_use]
+    pub fn renewing(claims: &Claims, now: OffsetDateTime) -> Self {
+        let remaining = Duration::seconds(claims.exp.saturating_sub(now.unix_timestamp()));
+        // The hash was of a body that this token does not come with.
+        let claims = Claims { sha256: String::new(), ..claims.clone() };
+        Self { claims, ttl: Some(remaining.max(MIN_RENEWED_TTL)) }
+    }
+
     /// Sets the display name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -229,7 +272,7 @@ impl AccessToken {
 
     /// Sets the configuration of a room that this join creates.
     #[must_use]
-    pub fn room_config(mut self, config: serde_json::Value) -> Self {
+    pub fn room_config(mut self, config: Value) -> Self {
         self.claims.room_config = Some(config);
         self
     }
@@ -253,10 +296,11 @@ impl AccessToken {
     /// # Errors
     /// When the claims cannot be encoded.
     pub fn sign(self, api_key: &str, secret: &Secret, now: OffsetDateTime) -> Result<String, KeyError> {
+        let (now, ttl) = (now.unix_timestamp(), self.ttl.unwrap_or(DEFAULT_TTL));
         let claims = Claims {
             issuer: api_key.to_owned(),
-            nbf: Some(now.unix_timestamp()),
-            exp: (now + self.ttl.unwrap_or(DEFAULT_TTL)).unix_timestamp(),
+            nbf: Some(now),
+            exp: now.saturating_add(ttl.whole_seconds()),
             ..self.claims
         };
         jwt::sign(&Header::new(Algorithm::HS256), &claims, secret)
@@ -304,7 +348,16 @@ impl ApiKeys {
             .claims
             .iss;
         let secret = self.0.get(&issuer).ok_or(AccessError::UnknownApiKey)?;
-        let claims: Claims = jwt::verify(token, secret).map_err(AccessError::InvalidToken)?;
+        let mut claims: Value = jwt::verify(token, secret).map_err(AccessError::InvalidToken)?;
+        // Old SDKs put the identity there.
+        let id = claims.get("jti").filter(|id| id.is_string()).cloned();
+        if let (Value::Object(claims), Some(id)) = (&mut claims, id)
+            && claims.get("sub").is_none_or(|identity| identity.is_null() || identity == "")
+        {
+            claims.insert("sub".into(), id);
+        }
+        let claims: Claims =
+            json::from_value(claims).map_err(|_| AccessError::InvalidToken(TokenError::Malformed))?;
         Validity { not_before: claims.nbf, expires: claims.exp, leeway: LEEWAY }
             .check(now)
             .map_err(AccessError::InvalidToken)?;

@@ -57,8 +57,59 @@ fn a_foreign_sdk_token_verifies() {
         "jti": "bob", "video": {"roomJoin": true, "room": "room", "newGrant": true}, "kind": "hologram",
     });
     let claims = keys().verify(&forge::signed(SECRET, json!({"alg": "HS256"}), &claims), NOW).unwrap();
-    assert_eq!((claims.identity.as_str(), claims.kind), ("bob", Kind::Unknown));
+    assert_eq!((claims.identity.as_str(), claims.kind), ("bob", Kind::Standard));
     assert!(claims.video.can_publish());
+}
+
+fn verified(claims: &Value, at: OffsetDateTime) -> Result<Claims, AccessError> {
+    keys().verify(&forge::signed(SECRET, json!({"alg": "HS256"}), claims), at)
+}
+
+#[test]
+fn claims_are_read_as_livekit_reads_them() {
+    let now = NOW.unix_timestamp();
+    let claims = json!({
+        "iss": "APIkey", "jti": "old-sdk", "exp": now as f64 + 60.75, "nbf": now as f64 + 0.5, "kind": "Agent",
+        "sub": null, "name": null, "metadata": null, "attributes": null, "kindDetails": null, "sha256": null,
+        "roomPreset": null, "sip": null, "agent": null,
+        "roomConfig": {"maxParticipants": 5.0, "metadata": null, "agents": null},
+        "video": {"roomJoin": true, "room": "room", "canPublish": null, "canPublishSources": null, "hidden": null},
+    });
+    let read = verified(&claims, NOW).unwrap();
+    assert_eq!((read.exp, read.nbf, read.kind), (now + 60, Some(now), Kind::Agent));
+    assert_eq!((read.identity.as_str(), read.sip.clone()), ("old-sdk", None));
+    assert!(read.video.can_publish() && read.video.can_publish_source("camera"));
+    assert_eq!(read.room_config, Some(json!({"maxParticipants": 5})));
+    // The fraction changes nothing about when it ends.
+    assert!(verified(&claims, NOW + Duration::seconds(119)).is_ok());
+    assert!(verified(&claims, NOW + Duration::seconds(120)).is_err());
+    for (exp, ok) in
+        [(json!(1e300), true), (json!(u64::MAX), true), (json!("soon"), false), (json!(null), false)]
+    {
+        let claims = json!({"iss": "APIkey", "sub": "a", "exp": exp});
+        assert_eq!(verified(&claims, NOW).is_ok(), ok, "{exp}");
+    }
+}
+
+#[test]
+fn a_renewed_token_says_the_same_for_as_long_and_ten_minutes_at_least() {
+    let now = NOW.unix_timestamp();
+    for (left_s, renewed_s) in [(86_400, 86_400), (601, 601), (60, 600), (-30, 600)] {
+        let original = json!({
+            "iss": "APIkey", "sub": "alice", "exp": now + left_s, "nbf": 0, "name": "Alice", "metadata": "m",
+            "attributes": {"a": "b"}, "kind": "sip", "kindDetails": ["connector_twilio"], "roomPreset": "big",
+            "roomConfig": {"maxParticipants": 2}, "sip": {"call": true}, "inference": {"perform": true},
+            "sha256": "abc", "video": {"roomJoin": true, "room": "room", "canPublishSources": ["camera"]},
+        });
+        let original = verified(&original, NOW).unwrap();
+        let token = AccessToken::renewing(&original, NOW).sign("APIkey", &SECRET.into(), NOW).unwrap();
+        let renewed = keys().verify(&token, NOW).unwrap();
+        assert_eq!(renewed.exp, now + renewed_s, "{left_s} s left");
+        let (exp, nbf) = (renewed.exp, renewed.nbf);
+        assert_eq!(renewed, Claims { exp, nbf, sha256: String::new(), ..original });
+    }
+    let endless = Claims { exp: i64::MAX, ..Default::default() };
+    assert!(AccessToken::renewing(&endless, NOW).sign("APIkey", &SECRET.into(), NOW).is_ok(), "no overflow");
 }
 
 #[test]

@@ -13,7 +13,8 @@ use aura_types::ErrorCode;
 
 use crate::error::ServiceError;
 
-/// A JSON body. Needs `Content-Type: application/json`; types should `deny_unknown_fields`.
+/// A JSON body. Needs `Content-Type: application/json`; types should `deny_unknown_fields`. No body at all is as good as
+/// `{}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
@@ -21,15 +22,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ServiceError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ServiceError> {
-        if !is_json(request.headers()) {
-            return Err(ServiceError::new(
-                ErrorCode::UnsupportedMediaType,
-                "the body must be sent as application/json",
-            ));
+        let is_json = is_json(request.headers());
+        let is_untyped = !request.headers().contains_key(header::CONTENT_TYPE);
+        if !is_json && !is_untyped {
+            return Err(not_json());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|error| refuse_body(&error))?;
-        parse_json(&bytes).map(Self)
+        match bytes.is_empty().then(|| parse_json(b"{}")) {
+            Some(Ok(nothing_said)) => Ok(Self(nothing_said)),
+            _ if is_json => parse_json(&bytes).map(Self),
+            _ => Err(not_json()),
+        }
     }
+}
+
+fn not_json() -> ServiceError {
+    ServiceError::new(ErrorCode::UnsupportedMediaType, "the body must be sent as application/json")
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

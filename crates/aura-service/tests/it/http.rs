@@ -39,6 +39,7 @@ fn api() -> Router {
         .route("/rooms", post(|Json(room): Json<NewRoom>| async move { Json(room) }))
         .route("/rooms/{room_id}", get(|Path(id): Path<RoomId>| async move { id.to_string() }))
         .route("/list", get(|Query(paging): Query<Paging>| async move { Json(json!(paging.limit)) }))
+        .route("/optional", post(|Json(paging): Json<Paging>| async move { Json(json!(paging.limit)) }))
         .route("/slow", get(|| async { std::future::pending::<()>().await }))
         .route("/panic", get(|| async { bug() }))
         .route("/fault", get(|| async { ServiceError::internal("the password is hunter2") }))
@@ -98,6 +99,14 @@ async fn refusals_are_problems_that_name_the_field() {
     assert_eq!(too_large.code, ErrorCode::PayloadTooLarge);
     let untyped = server.client.post(format!("{}/rooms", server.base)).body("{}").send().await.unwrap();
     assert_eq!(problem(untyped, 415).await.code, ErrorCode::UnsupportedMediaType);
+    let empty = server.client.post(format!("{}/rooms", server.base)).send().await.unwrap();
+    assert_eq!(problem(empty, 415).await.code, ErrorCode::UnsupportedMediaType, "a field is required");
+    let optional = || server.client.post(format!("{}/optional", server.base));
+    for request in [optional(), optional().header("content-type", "Application/JSON; charset=utf-8")] {
+        assert_eq!(request.send().await.unwrap().status(), 200, "no body says nothing");
+    }
+    let other = optional().header("content-type", "text/plain").send().await.unwrap();
+    assert_eq!(problem(other, 415).await.code, ErrorCode::UnsupportedMediaType);
 
     let path = problem(server.get("/rooms/not-a-uuid").await, 400).await;
     assert_eq!(path.errors[0].field, "room_id");
