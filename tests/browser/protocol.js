@@ -95,6 +95,7 @@ globalThis.client = {
         kind: publication.kind,
         muted: publication.isMuted,
         subscribed: publication.isSubscribed,
+        permission: publication.permissionStatus,
       })),
     })),
   tracks: () =>
@@ -117,6 +118,11 @@ globalThis.client = {
   },
   rpc: ({ to, payload }) =>
     room.localParticipant.performRpc({ destinationIdentity: to, method: 'echo', payload, responseTimeout: 8000 }),
+  // Answers with the reason when refused.
+  metadata: (text) => room.localParticipant.setMetadata(text).then(() => null, (error) => ({ refused: error.message, reason: error.reason })),
+  permit: ({ all, people = [] }) =>
+    room.localParticipant.setTrackSubscriptionPermissions(
+      all, people.map((participantIdentity) => ({ participantIdentity, allowAll: true }))),
   attributes: (attributes) => room.localParticipant.setAttributes(attributes).then(() => null),
   subscribe: ({ from, source, on }) => {
     for (const publication of room.remoteParticipants.get(from).trackPublications.values()) {

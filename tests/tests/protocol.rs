@@ -226,6 +226,33 @@ async fn a_smaller_picture_comes_on_request() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn who_may_not_subscribe_sees_that_before_and_after() -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("permitted", Mode::Single, SfuOptions::default()).await?;
+    let quiet = json!({ "publish": false });
+    let (alice, early) =
+        tokio::try_join!(call.join_with("alice", quiet.clone()), call.join_with("early", quiet.clone()))?;
+    alice.client("permit", json!({ "all": false, "people": ["somebody"] })).await?;
+    alice.client("microphone", json!(true)).await?;
+    let late = call.join_with("late", quiet).await?;
+    let sees = |status: &'static str| {
+        move |people: &Value| {
+            entries(people)
+                .flat_map(|person| entries(&person["tracks"]))
+                .any(|track| track["permission"] == status && track["subscribed"] == (status == "allowed"))
+        }
+    };
+    for window in [&early, &late] {
+        window.until("forbidden", "() => client.people()", sees("not_allowed")).await;
+    }
+    alice.client("permit", json!({ "all": true })).await?;
+    for window in [&early, &late] {
+        window.until("allowed", "() => client.people()", sees("allowed")).await;
+    }
+    Ok(())
+}
+
 async fn reload_and_come_back(room: &'static str, mode: Mode) -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start(room, mode, SfuOptions::default()).await?;
@@ -266,15 +293,26 @@ async fn the_same_identity_again_ends_the_first() -> Outcome {
     Ok(())
 }
 
+const LIMIT_EXCEEDED: u64 = 3;
+
 /// livekit-client's own fault injection: what it simulates, the server must survive.
 async fn recovers_from(room: &'static str, mode: Mode, scenario: &str) -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start(room, mode, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
     tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    // She comes back with a token that says what the server let her say of herself.
+    let refused = alice.client("metadata", json!("x".repeat(60_000))).await?;
+    assert_eq!(refused, json!({ "refused": "exceeds metadata size limit", "reason": LIMIT_EXCEEDED }));
+    let metadata = "x".repeat(35_000);
+    assert_eq!(alice.client("metadata", json!(metadata)).await?, Value::Null);
     alice.client("simulate", json!(scenario)).await?;
     alice.event("reconnected", |_| true).await;
     tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    bob.until("what alice says of herself", "() => client.people()", |people| {
+        entries(people).any(|person| person["metadata"] == metadata.as_str())
+    })
+    .await;
     Ok(())
 }
 

@@ -2,11 +2,13 @@
 
 pub(crate) mod grpc;
 pub(crate) mod join;
+pub(crate) mod join_request;
 pub(crate) mod room_service;
 pub(crate) mod rtc;
 pub(crate) mod session;
 pub(crate) mod twirp;
 pub(crate) mod twirp_json;
+pub(crate) mod user_agent;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,8 @@ pub(crate) struct ApiState {
     pub(crate) node: Node,
     pub(crate) keys: Arc<ApiKeys>,
     pub(crate) auto_create: bool,
+    /// Largest signalling message a client may send, in bytes.
+    pub(crate) signal_message_bytes: usize,
     pub(crate) clock: SharedClock,
     pub(crate) lifecycle: aura_service::Lifecycle,
 }
@@ -45,6 +49,7 @@ pub(crate) fn router(
         node: node.clone(),
         keys: Arc::new(ApiKeys::from(&config.auth.livekit_keys)),
         auto_create: config.room.auto_create,
+        signal_message_bytes: config.limit.signal_message_bytes(),
         clock,
         lifecycle,
     };

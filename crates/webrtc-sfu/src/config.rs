@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) rtc: RtcSection,
     pub(crate) aic: AicSection,
     pub(crate) room: RoomSection,
+    pub(crate) limit: LimitSection,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) shutdown: ShutdownConfig,
@@ -70,6 +71,22 @@ pub(crate) struct RoomSection {
     pub(crate) departure_timeout_s: u64,
     pub(crate) max_participants: u32,
     pub(crate) enable_remote_unmute: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitSection {
+    pub(crate) signal_message_size: usize,
+}
+
+impl LimitSection {
+    /// Largest signalling message a client may send.
+    pub(crate) fn signal_message_bytes(&self) -> usize {
+        match self.signal_message_size {
+            0 => usize::MAX,
+            bytes => bytes,
+        }
+    }
 }
 
 impl ServiceConfig for Config {

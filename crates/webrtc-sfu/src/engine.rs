@@ -11,6 +11,7 @@ pub(crate) mod codec_choice;
 pub(crate) mod congestion;
 pub(crate) mod data;
 pub(crate) mod data_track;
+pub(crate) mod device;
 pub(crate) mod feedback;
 pub(crate) mod forward;
 pub(crate) mod metadata;
@@ -100,6 +101,7 @@ pub(crate) struct ParticipantFacts {
 pub(crate) mod limit {
     /// Identity, room and participant names, in bytes.
     pub(crate) const NAME_BYTES: usize = 256;
+    /// A room's metadata; a participant's has less room, since its renewed token carries it.
     pub(crate) const METADATA_BYTES: usize = 512 * 1024;
     pub(crate) const ATTRIBUTES_BYTES: usize = 64 * 1024;
     /// Tracks announced by `add_track` whose media has not come.

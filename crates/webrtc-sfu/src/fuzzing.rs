@@ -29,7 +29,7 @@ pub fn sdp(text: &str) {
 
 /// Decodes a join request.
 pub fn join_request(text: &str) {
-    let _ = crate::api::join::decode_join_request(text);
+    let _ = crate::api::join_request::decode_join_request(text);
 }
 
 /// Finds the user name of a STUN request.
@@ -129,9 +129,12 @@ fn joiner(identity: &str) -> Joiner {
             can_update_metadata: true,
             ..Default::default()
         },
+        kind_details: Vec::new(),
         client: proto::ClientInfo::default(),
         mode: ConnectionMode::Single,
         auto_subscribe: true,
+        auto_subscribe_data: false,
+        token_allowance: 32_000,
     }
 }
 

@@ -12,9 +12,9 @@ use tonic::{Request, Response, Status};
 use super::room_service::{OperationError, ParticipantChange, RoomService};
 use crate::config::Config;
 use crate::control::node::Node;
-use crate::engine::admin::{AdminError, RoomSettings};
+use crate::engine::admin::AdminError;
 use crate::engine::participant::kind_name;
-use crate::engine::track::source_name;
+use crate::engine::track::{source_name, sources_from_names};
 
 /// Serves gRPC, with health and reflection.
 pub(crate) async fn serve(
@@ -67,13 +67,24 @@ impl From<OperationError> for Status {
 impl RoomControl for Control {
     async fn create_room(&self, request: Request<pb::CreateRoomRequest>) -> Reply<pb::Room> {
         let request = request.into_inner();
-        let settings = RoomSettings {
-            empty_timeout_s: request.empty_timeout_s,
-            departure_timeout_s: request.departure_timeout_s,
-            max_participants: request.max_participants,
-            metadata: request.metadata,
-        };
-        Ok(Response::new(to_room(self.rooms.configure(request.name, settings).await?)))
+        let room = self
+            .rooms
+            .create(proto::CreateRoomRequest {
+                name: request.name,
+                empty_timeout: request.empty_timeout_s,
+                departure_timeout: request.departure_timeout_s,
+                max_participants: request.max_participants,
+                metadata: request.metadata,
+                ..Default::default()
+            })
+            .await?;
+        Ok(Response::new(to_room(room)))
+    }
+
+    async fn configure_room(&self, request: Request<pb::ConfigureRoomRequest>) -> Reply<pb::Room> {
+        let request = request.into_inner();
+        let room = self.rooms.reconfigure(request.name, request.max_participants, request.metadata).await?;
+        Ok(Response::new(to_room(room)))
     }
 
     async fn list_rooms(&self, request: Request<pb::ListRoomsRequest>) -> Reply<pb::ListRoomsResponse> {
@@ -98,18 +109,6 @@ impl RoomControl for Control {
         let everyone = self.rooms.participants(request.into_inner().room).await?;
         let participants = everyone.into_iter().map(to_participant).collect();
         Ok(Response::new(pb::ListParticipantsResponse { participants }))
-    }
-
-    async fn list_occupants(
-        &self,
-        request: Request<pb::ListOccupantsRequest>,
-    ) -> Reply<pb::ListOccupantsResponse> {
-        let rooms = self.rooms.occupants(request.into_inner().rooms).await?;
-        let occupants = |(room, everyone): (String, Vec<proto::ParticipantInfo>)| pb::Occupants {
-            room,
-            participants: everyone.into_iter().map(to_participant).collect(),
-        };
-        Ok(Response::new(pb::ListOccupantsResponse { rooms: rooms.into_iter().map(occupants).collect() }))
     }
 
     async fn get_participant(&self, request: Request<pb::ParticipantRef>) -> Reply<pb::Participant> {
@@ -217,18 +216,14 @@ fn to_track(track: proto::TrackInfo) -> pb::Track {
 }
 
 fn from_permission(permission: pb::Permission) -> proto::ParticipantPermission {
-    use proto::TrackSource::{Camera, Microphone, ScreenShare, ScreenShareAudio};
+    let sources = sources_from_names(&permission.can_publish_sources);
     proto::ParticipantPermission {
         can_subscribe: permission.can_subscribe,
-        can_publish: permission.can_publish,
+        can_publish: permission.can_publish && sources.is_some(),
         can_publish_data: permission.can_publish_data,
         can_update_metadata: permission.can_update_metadata,
         hidden: permission.hidden,
-        can_publish_sources: [Camera, Microphone, ScreenShare, ScreenShareAudio]
-            .map(|source| source as i32)
-            .into_iter()
-            .filter(|source| permission.can_publish_sources.iter().any(|name| name == source_name(*source)))
-            .collect(),
+        can_publish_sources: sources.unwrap_or_default(),
         ..Default::default()
     }
 }

@@ -5,12 +5,9 @@ use prost::Message as _;
 
 use super::ApiState;
 use crate::control::node::Node;
-use crate::engine::admin::{AdminError, AdminReply, AdminRequest, RoomSettings, too_long};
+use crate::engine::admin::{AdminError, AdminReply, AdminRequest, too_long};
 use crate::engine::{DataChannel, limit};
 use crate::shard::command::ShardStopped;
-
-/// How many rooms one question may be about.
-const MAX_ROOMS_AT_ONCE: usize = 1_000;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,21 +35,27 @@ pub(crate) struct RoomService {
 }
 
 impl RoomService {
-    /// Create-or-update as LiveKit has it: non-zero fields are applied to an existing room.
+    /// Create-or-update: non-zero fields are applied to an existing room.
     pub(crate) async fn create(&self, request: proto::CreateRoomRequest) -> Result<proto::Room> {
-        let settings = RoomSettings {
+        check_name("name", &request.name)?;
+        let settings = AdminRequest::Configure {
             empty_timeout_s: request.empty_timeout,
             departure_timeout_s: request.departure_timeout,
-            max_participants: Some(request.max_participants).filter(|max| *max > 0),
-            metadata: Some(request.metadata).filter(|metadata| !metadata.is_empty()),
+            max_participants: request.max_participants,
+            metadata: request.metadata,
         };
-        self.configure(request.name, settings).await
+        room(self.node.create(request.name, settings).await??)
     }
 
-    /// Creates the room if need be, and applies what is given.
-    pub(crate) async fn configure(&self, name: String, settings: RoomSettings) -> Result<proto::Room> {
-        check_name("name", &name)?;
-        room(self.node.create(name, AdminRequest::Configure(settings)).await??)
+    /// Makes a live room what is given, zero and empty included.
+    pub(crate) async fn reconfigure(
+        &self,
+        name: String,
+        max_participants: Option<u32>,
+        metadata: Option<String>,
+    ) -> Result<proto::Room> {
+        let change = AdminRequest::Reconfigure { max_participants, metadata };
+        room(self.node.administer(name, change).await??)
     }
 
     pub(crate) async fn list(&self, names: &[String]) -> Result<Vec<proto::Room>> {
@@ -78,26 +81,6 @@ impl RoomService {
             AdminReply::Participants(everyone) => Ok(everyone),
             _ => Err(OperationError::Confused),
         }
-    }
-
-    /// Everyone in each of these rooms that is live.
-    pub(crate) async fn occupants(
-        &self,
-        names: Vec<String>,
-    ) -> Result<Vec<(String, Vec<proto::ParticipantInfo>)>> {
-        if names.len() > MAX_ROOMS_AT_ONCE {
-            let problem = format!("must be at most {MAX_ROOMS_AT_ONCE}");
-            return Err(AdminError::Invalid { field: "rooms", problem }.into());
-        }
-        let mut live = Vec::new();
-        for name in names {
-            match self.participants(name.clone()).await {
-                Ok(everyone) => live.push((name, everyone)),
-                Err(OperationError::Refused(AdminError::RoomNotFound)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(live)
     }
 
     pub(crate) async fn participant(&self, name: String, identity: String) -> Result<proto::ParticipantInfo> {

@@ -10,9 +10,6 @@ use super::session;
 use crate::engine::participant::ConnectionMode;
 use crate::shard::command::Command;
 
-/// Wire and inflated limit of one signalling message (livekit-protocol §1).
-const MAX_MESSAGE: usize = 2 * 1024 * 1024;
-
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         (self.status, self.text).into_response()
@@ -77,8 +74,8 @@ async fn connect(
     };
     match upgrade {
         Ok(upgrade) => upgrade
-            .max_message_size(MAX_MESSAGE)
-            .max_frame_size(MAX_MESSAGE)
+            .max_message_size(state.signal_message_bytes)
+            .max_frame_size(state.signal_message_bytes)
             .on_upgrade(move |socket| session::run(state, admission, socket)),
         Err(rejection) => rejection.into_response(),
     }

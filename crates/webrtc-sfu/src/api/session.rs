@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aura_service::auth::access_token::{AccessToken, Claims, VideoGrants};
+use aura_service::json;
 use aura_types::{Quota, TokenBuckets};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures_util::stream::SplitSink;
@@ -14,7 +15,6 @@ use tokio::time::{Instant, interval_at};
 
 use super::ApiState;
 use super::join::Admission;
-use crate::engine::track::source_name;
 use crate::shard::command::{Command, Outbound, SignalSession, TokenFacts};
 
 /// Messages that may wait for a client; one that does not read them is cut off.
@@ -121,7 +121,13 @@ impl Connection {
                 }
                 received = stream.next() => {
                     silence.as_mut().reset(self.instant() + SILENCE_LIMIT);
-                    let Some(Ok(received)) = received else { break End::Closed };
+                    let received = match received {
+                        Some(Ok(received)) => received,
+                        Some(Err(error)) if is_too_long(&error) => {
+                            break End::Close(close(close_code::SIZE, "message too long"));
+                        }
+                        Some(Err(_)) | None => break End::Closed,
+                    };
                     match self.receive(received, &mut budget).await {
                         Ok(()) => {}
                         Err(end) => break end,
@@ -162,7 +168,7 @@ impl Connection {
             }
             Message::Text(text) => {
                 self.json = true;
-                serde_json::from_str::<proto::SignalRequest>(&text).ok()
+                json::from_slice::<proto::SignalRequest>(text.as_bytes()).ok()
             }
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
             Message::Close(_) => return Err(End::Closed),
@@ -195,7 +201,7 @@ impl Connection {
         }
     }
 
-    /// A token that says what is true now, good for as long as the original was.
+    /// A token that says what is true now, good for as long as the original is.
     fn refreshed_token(&self) -> Option<proto::signal_response::Message> {
         let facts = self.facts.as_ref()?;
         let (key, secret) = self.state.keys.first()?;
@@ -207,27 +213,43 @@ impl Connection {
             can_publish_sources: permission
                 .can_publish_sources
                 .iter()
-                .map(|s| source_name(*s).to_owned())
+                .copied()
+                .map(source_in_token)
                 .collect(),
             can_update_own_metadata: Some(permission.can_update_metadata),
+            can_subscribe_metrics: Some(permission.can_subscribe_metrics),
+            can_manage_agent_session: Some(permission.can_manage_agent_session),
             hidden: permission.hidden,
+            recorder: permission.recorder,
+            agent: permission.agent,
             ..self.claims.video.clone()
         };
-        let token = AccessToken::new(self.claims.identity.clone())
+        let now = self.state.clock.now();
+        let token = AccessToken::renewing(&self.claims, now)
             .name(facts.name.clone())
             .metadata(facts.metadata.clone())
             .attributes(facts.attributes.iter().cloned())
-            .kind(self.claims.kind)
             .video(video)
-            .sign(key, secret, self.state.clock.now())
+            .sign(key, secret, now)
             .ok()?;
         Some(proto::signal_response::Message::RefreshToken(token))
     }
 }
 
+/// What we have no name for must not vanish: a list without names allows everything.
+fn source_in_token(source: i32) -> String {
+    proto::TrackSource::try_from(source)
+        .map_or_else(|_| source.to_string(), |known| known.as_str_name().to_ascii_lowercase())
+}
+
 /// Writes a frame. A client that does not take one for this long has stalled, and must not hold its session up.
 async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> bool {
     matches!(tokio::time::timeout(WRITE_LIMIT, sink.send(message)).await, Ok(Ok(())))
+}
+
+/// The socket library's error is not ours to name by type; this is what it says of messages and frames beyond the limit.
+fn is_too_long(error: &axum::Error) -> bool {
+    error.to_string().contains("too long")
 }
 
 fn close(code: u16, reason: &'static str) -> CloseFrame {

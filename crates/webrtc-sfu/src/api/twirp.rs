@@ -2,6 +2,7 @@
 
 use aura_service::auth::access_token::{AccessError, Claims};
 use aura_service::http::bearer;
+use aura_service::json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -199,8 +200,8 @@ impl Call {
     fn new(headers: &HeaderMap, body: Bytes) -> Result<Self, TwirpError> {
         let content_type =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        match media_type {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match media_type.as_str() {
             "application/json" => Ok(Self { body, json: true }),
             PROTOBUF => Ok(Self { body, json: false }),
             other => Err(TwirpError::new(
@@ -214,7 +215,7 @@ impl Call {
     fn read<T: Message + DeserializeOwned + Default>(&self) -> Result<T, TwirpError> {
         if self.json {
             // The crate reads every field in either spelling, camelCase or snake_case.
-            serde_json::from_slice(&self.body).map_err(|error| {
+            json::from_slice(&self.body).map_err(|error| {
                 TwirpError::malformed(format!("the json request could not be decoded: {error}"))
             })
         } else {

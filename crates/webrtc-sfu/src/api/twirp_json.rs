@@ -68,7 +68,7 @@ impl ToJson for proto::ParticipantInfo {
             "kind": self.kind().as_str_name(),
             "attributes": self.attributes,
             "disconnect_reason": self.disconnect_reason().as_str_name(),
-            "kind_details": [],
+            "kind_details": self.kind_details().map(|detail| detail.as_str_name()).collect::<Vec<_>>(),
         })
     }
 }
@@ -141,6 +141,7 @@ fn permission(permission: &proto::ParticipantPermission) -> Value {
         "can_update_metadata": permission.can_update_metadata,
         "agent": permission.agent,
         "can_subscribe_metrics": permission.can_subscribe_metrics,
+        "can_manage_agent_session": permission.can_manage_agent_session,
     })
 }
 

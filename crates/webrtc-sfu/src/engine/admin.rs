@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use livekit_protocol as proto;
 
-use super::metadata::metadata_fits;
 use super::room::Room;
 use super::{DataChannel, Moment, limit};
 
@@ -23,20 +22,20 @@ pub(crate) enum AdminError {
     RemoteUnmuteDisabled,
 }
 
-/// What a room is created with, or changed to: timeouts of zero and values that are not given stay as they are.
-#[derive(Debug, Default)]
-pub(crate) struct RoomSettings {
-    pub(crate) empty_timeout_s: u32,
-    pub(crate) departure_timeout_s: u32,
-    /// Zero is none of its own: the node's.
-    pub(crate) max_participants: Option<u32>,
-    pub(crate) metadata: Option<String>,
-}
-
 /// One operation on an existing room.
 #[derive(Debug)]
 pub(crate) enum AdminRequest {
-    Configure(RoomSettings),
+    Configure {
+        empty_timeout_s: u32,
+        departure_timeout_s: u32,
+        max_participants: u32,
+        metadata: String,
+    },
+    /// Makes the room what is given, zero and empty included.
+    Reconfigure {
+        max_participants: Option<u32>,
+        metadata: Option<String>,
+    },
     SetMetadata(String),
     Delete,
     ListParticipants,
@@ -82,7 +81,12 @@ impl Room {
         now: Moment,
     ) -> Result<AdminReply, AdminError> {
         match request {
-            AdminRequest::Configure(settings) => self.configure(settings),
+            AdminRequest::Configure { empty_timeout_s, departure_timeout_s, max_participants, metadata } => {
+                self.configure(empty_timeout_s, departure_timeout_s, max_participants, metadata)
+            }
+            AdminRequest::Reconfigure { max_participants, metadata } => {
+                self.reconfigure(max_participants, metadata)
+            }
             AdminRequest::SetMetadata(metadata) => self.set_metadata(metadata),
             AdminRequest::Delete => {
                 self.end(proto::DisconnectReason::RoomDeleted, now);
@@ -115,21 +119,47 @@ impl Room {
         }
     }
 
-    fn configure(&mut self, settings: RoomSettings) -> Result<AdminReply, AdminError> {
-        if settings.empty_timeout_s > 0 {
-            self.policy.empty_timeout = std::time::Duration::from_secs(settings.empty_timeout_s.into());
+    fn configure(
+        &mut self,
+        empty_timeout_s: u32,
+        departure_timeout_s: u32,
+        max_participants: u32,
+        metadata: String,
+    ) -> Result<AdminReply, AdminError> {
+        if empty_timeout_s > 0 {
+            self.policy.empty_timeout = std::time::Duration::from_secs(empty_timeout_s.into());
         }
-        if settings.departure_timeout_s > 0 {
-            self.policy.departure_timeout =
-                std::time::Duration::from_secs(settings.departure_timeout_s.into());
+        if departure_timeout_s > 0 {
+            self.policy.departure_timeout = std::time::Duration::from_secs(departure_timeout_s.into());
         }
-        if let Some(max_participants) = settings.max_participants {
-            let own = Some(max_participants).filter(|max| *max > 0);
-            self.policy.max_participants = own.unwrap_or(self.node_max_participants);
+        if max_participants > 0 {
+            self.policy.max_participants = max_participants;
         }
-        match settings.metadata {
-            Some(metadata) if metadata != self.metadata => self.set_metadata(metadata),
-            _ => Ok(self.room_reply()),
+        if metadata.is_empty() { Ok(self.room_reply()) } else { self.set_metadata(metadata) }
+    }
+
+    fn reconfigure(
+        &mut self,
+        max_participants: Option<u32>,
+        metadata: Option<String>,
+    ) -> Result<AdminReply, AdminError> {
+        let metadata = metadata.filter(|metadata| *metadata != self.metadata);
+        if metadata.as_ref().is_some_and(|metadata| metadata.len() > limit::METADATA_BYTES) {
+            return Err(too_long("metadata", limit::METADATA_BYTES));
+        }
+        let before = self.policy.max_participants;
+        match max_participants {
+            Some(0) => self.policy.max_participants = self.default_max_participants,
+            Some(max) => self.policy.max_participants = max,
+            None => {}
+        }
+        if let Some(metadata) = metadata {
+            self.set_metadata(metadata)
+        } else {
+            if self.policy.max_participants != before {
+                self.broadcast_room();
+            }
+            Ok(self.room_reply())
         }
     }
 
@@ -168,11 +198,11 @@ impl Room {
         permission: Option<Box<proto::ParticipantPermission>>,
     ) -> Result<AdminReply, AdminError> {
         let sid = self.sid_of(identity)?;
-        let current = &self.participants[&sid].attributes;
         let (new_name, new_metadata) = (name.as_deref(), metadata.as_deref());
-        if !metadata_fits(new_name.unwrap_or(""), new_metadata.unwrap_or(""), &attributes, current) {
-            let problem = "name, metadata or attributes are too long".into();
-            return Err(AdminError::Invalid { field: "metadata", problem });
+        let excess =
+            self.participants[&sid].excess(new_name.unwrap_or(""), new_metadata.unwrap_or(""), &attributes);
+        if let Some(excess) = excess {
+            return Err(AdminError::Invalid { field: excess.field(), problem: excess.as_str().into() });
         }
         if name.is_some() || metadata.is_some() || !attributes.is_empty() {
             self.change_metadata(&sid, name, metadata, attributes);

@@ -100,7 +100,7 @@ fn stamp(packet: &mut proto::DataPacket, sender: &mut Participant) -> Result<(),
     let hidden = sender.is_hidden();
     let identity = if hidden { String::new() } else { sender.identity.clone() };
     let sid = if hidden { String::new() } else { sender.sid.to_string() };
-    let is_agent = sender.kind == proto::participant_info::Kind::Agent;
+    let is_agent = sender.is_agent();
     match &mut packet.value {
         None => return Err(DataRefusal::Malformed),
         Some(Value::User(user)) => {

@@ -1,7 +1,7 @@
 //! Data tracks: who publishes which, who receives which under what handle, and where each packet goes.
 //!
 //! A publisher numbers its tracks itself; every subscriber gets a number of its own for each (its handle), and a packet's
-//! copies differ in nothing else. Nobody is subscribed unasked. A wish outlives the permission to have it fulfilled, but
+//! copies differ in nothing else. Nobody is subscribed who did not ask, for a track or for all. A wish outlives the permission to have it fulfilled, but
 //! not the track. Payloads are never read, so encryption from end to end passes through.
 
 use std::collections::{BTreeMap, HashMap};
@@ -129,12 +129,47 @@ impl Room {
             frame_encoding: request.frame_encoding,
             schema: request.schema,
         };
-        let published = DataTrack { sid: track, handle, info: info.clone(), copies: Arc::default() };
+        let published = DataTrack { sid: track.clone(), handle, info: info.clone(), copies: Arc::default() };
         me.data_tracks.published.push(published);
         let response = proto::PublishDataTrackResponse { info: Some(info) };
         self.signal(sid, Message::PublishDataTrackResponse(response));
         self.bump(sid);
         self.broadcast_update(sid, true);
+        self.subscribe_automatically(sid, &track);
+    }
+
+    /// Subscribes those to a new track who want every track.
+    fn subscribe_automatically(&mut self, publisher: &ParticipantSid, track: &DataTrackSid) {
+        let eager = self.participants.values().filter(|p| p.auto_subscribe_data && p.sid != *publisher);
+        for subscriber in eager.map(|p| p.sid.clone()).collect::<Vec<_>>() {
+            self.give_data_track(&subscriber, publisher, track);
+        }
+    }
+
+    /// A newcomer who wants every data track gets those there are.
+    pub(crate) fn subscribe_to_all_data(&mut self, subscriber: &ParticipantSid) {
+        if !self.participants.get(subscriber).is_some_and(|me| me.auto_subscribe_data) {
+            return;
+        }
+        for (publisher, track) in self.published_data_tracks() {
+            if publisher != *subscriber {
+                self.give_data_track(subscriber, &publisher, &track);
+            }
+        }
+    }
+
+    fn give_data_track(
+        &mut self,
+        subscriber: &ParticipantSid,
+        publisher: &ParticipantSid,
+        track: &DataTrackSid,
+    ) {
+        if let Some(me) = self.participants.get_mut(subscriber) {
+            me.data_tracks.wish(track);
+        }
+        self.reconcile_data(subscriber, publisher, track);
+        let handle = self.data_handle(subscriber, publisher, track);
+        self.tell_handles(subscriber, handle.into_iter().collect());
     }
 
     /// `unpublish_data_track`.
@@ -371,7 +406,7 @@ impl Room {
             request,
             ..Default::default()
         };
-        self.signal(sid, Message::RequestResponse(response));
+        self.answer_request(sid, response);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One participant: identity, rights, what it publishes and what it wants to receive.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use aura_media::layer::Layer;
@@ -10,6 +10,7 @@ use livekit_protocol as proto;
 use super::ParticipantFacts;
 use super::budget::Budgets;
 use super::data_track::DataTracks;
+use super::device::DeviceRules;
 use super::track::{PendingTrack, Track};
 
 /// How the participant's media connections are arranged.
@@ -29,11 +30,19 @@ pub(crate) struct Joiner {
     pub(crate) metadata: String,
     pub(crate) attributes: HashMap<String, String>,
     pub(crate) kind: proto::participant_info::Kind,
+    /// `KindDetail`s.
+    pub(crate) kind_details: Vec<i32>,
     pub(crate) permission: proto::ParticipantPermission,
     pub(crate) client: proto::ClientInfo,
     pub(crate) mode: ConnectionMode,
     pub(crate) auto_subscribe: bool,
+    pub(crate) auto_subscribe_data: bool,
+    /// Bytes its name, metadata and attributes may take as JSON: its renewed token carries them.
+    pub(crate) token_allowance: usize,
 }
+
+/// What each subscriber, by identity, may have; nobody else may have anything.
+pub(crate) type SubscriptionRules = HashMap<String, proto::TrackPermission>;
 
 /// What a subscriber asked of one track with `track_setting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +69,15 @@ pub(crate) struct Participant {
     pub(crate) metadata: String,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) kind: proto::participant_info::Kind,
+    kind_details: Vec<i32>,
     pub(crate) permission: proto::ParticipantPermission,
     pub(crate) client: proto::ClientInfo,
+    /// What the client's device must not do.
+    pub(crate) device: DeviceRules,
     pub(crate) mode: ConnectionMode,
     pub(crate) auto_subscribe: bool,
+    pub(crate) auto_subscribe_data: bool,
+    pub(crate) token_allowance: usize,
     pub(crate) state: proto::participant_info::State,
     pub(crate) joined_at: Instant,
     pub(crate) joined_at_ms: i64,
@@ -73,7 +87,9 @@ pub(crate) struct Participant {
     pub(crate) data_tracks: DataTracks,
     pub(crate) budgets: Budgets,
     /// Who may subscribe to what of ours; `None` = everyone to everything.
-    pub(crate) subscription_rules: Option<proto::SubscriptionPermission>,
+    pub(crate) subscription_rules: Option<SubscriptionRules>,
+    /// Tracks the participant was told that it may not subscribe to.
+    pub(crate) told_forbidden: BTreeSet<TrackSid>,
     /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
     pub(crate) choices: HashMap<TrackSid, bool>,
     pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,
@@ -96,10 +112,14 @@ impl Participant {
             metadata: joiner.metadata,
             attributes: joiner.attributes.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             kind: joiner.kind,
+            kind_details: joiner.kind_details,
             permission: joiner.permission,
+            device: DeviceRules::of(&joiner.client),
             client: joiner.client,
             mode: joiner.mode,
             auto_subscribe: joiner.auto_subscribe,
+            auto_subscribe_data: joiner.auto_subscribe_data,
+            token_allowance: joiner.token_allowance,
             state: proto::participant_info::State::Joined,
             joined_at: now.at,
             joined_at_ms: now.unix_ms,
@@ -109,6 +129,7 @@ impl Participant {
             data_tracks: DataTracks::default(),
             budgets: Budgets::default(),
             subscription_rules: None,
+            told_forbidden: BTreeSet::new(),
             choices: HashMap::new(),
             subscribed: HashMap::new(),
             settings: HashMap::new(),
@@ -128,10 +149,19 @@ impl Participant {
         !self.tracks.is_empty() || !self.data_tracks.is_empty()
     }
 
-    /// Counts towards emptiness and limits: not agents, recorders or hidden observers.
-    pub(crate) fn is_guest_of_honour(&self) -> bool {
-        use proto::participant_info::Kind;
-        !matches!(self.kind, Kind::Agent | Kind::Egress)
+    /// By its kind or by its grant.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.kind == proto::participant_info::Kind::Agent || self.permission.agent
+    }
+
+    /// By its kind or by its grant.
+    pub(crate) fn is_recorder(&self) -> bool {
+        self.kind == proto::participant_info::Kind::Egress || self.permission.recorder
+    }
+
+    /// Counts towards emptiness, numbers and limits: everyone but agents and recorders.
+    pub(crate) fn is_occupant(&self) -> bool {
+        !self.is_agent() && !self.is_recorder()
     }
 
     pub(crate) fn track(&self, sid: &str) -> Option<&Track> {
@@ -158,18 +188,13 @@ impl Participant {
         parameters
     }
 
-    /// Whether the publisher's own rules let `identity` subscribe to `track`.
+    /// Whether the publisher's own rules let `subscriber` have `track`. Recorders do not know whom to ask.
     pub(crate) fn allows(&self, subscriber: &Self, track: impl AsRef<str>) -> bool {
-        let track = track.as_ref();
         let Some(rules) = &self.subscription_rules else { return true };
-        rules.all_participants
-            || rules.track_permissions.iter().any(|rule| {
-                let same = if rule.participant_identity.is_empty() {
-                    rule.participant_sid == subscriber.sid.as_str()
-                } else {
-                    rule.participant_identity == subscriber.identity
-                };
-                same && (rule.all_tracks || rule.track_sids.iter().any(|sid| sid == track))
+        subscriber.is_recorder()
+            || rules.get(&subscriber.identity).is_some_and(|rule| {
+                let track = track.as_ref();
+                rule.all_tracks || rule.track_sids.iter().any(|sid| sid == track)
             })
     }
 
@@ -188,6 +213,7 @@ impl Participant {
             permission: Some(self.permission.clone()),
             is_publisher: self.is_publisher(),
             kind: self.kind as i32,
+            kind_details: self.kind_details.clone(),
             attributes: self.attributes.clone().into_iter().collect(),
             client_protocol: self.client.client_protocol,
             capabilities: self.client.capabilities.clone(),

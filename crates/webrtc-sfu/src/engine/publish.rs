@@ -5,6 +5,7 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
+use super::device::DeviceRules;
 use super::room::Room;
 use super::track::{PendingTrack, Track, kind_of, new_track_sid, source_name};
 use super::{Output, limit};
@@ -50,7 +51,7 @@ impl Room {
                 request: Some(proto::request_response::Request::AddTrack(request)),
                 ..Default::default()
             };
-            self.signal(sid, Message::RequestResponse(response));
+            self.answer_request(sid, response);
             return;
         }
         let cid = request.cid.clone();
@@ -59,7 +60,7 @@ impl Room {
         let known =
             participant.pending.iter().find(|pending| pending.cid == cid).map(|pending| pending.info.clone());
         let info = known.unwrap_or_else(|| {
-            let pending = promise(request);
+            let pending = promise(request, &participant.device);
             let info = pending.info.clone();
             participant.pending.push(pending);
             info
@@ -177,6 +178,7 @@ impl Room {
     pub(crate) fn forget_track(&mut self, track: &TrackSid) {
         for participant in self.participants.values_mut() {
             participant.settings.remove(track);
+            participant.told_forbidden.remove(track);
             participant.choices.remove(track);
             if participant.subscribed.remove(track).is_some() {
                 self.outputs.push_back(Output::Unsubscribe {
@@ -243,7 +245,7 @@ pub(crate) fn may_publish(permission: &proto::ParticipantPermission, source: i32
 }
 
 /// Builds the promised track's info from the request (livekit-protocol §2 "Publishing").
-fn promise(request: proto::AddTrackRequest) -> PendingTrack {
+fn promise(request: proto::AddTrackRequest, device: &DeviceRules) -> PendingTrack {
     use proto::AudioTrackFeature::{TfNoDtx, TfStereo};
     let mut audio_features = request.audio_features;
     for (flag, feature) in [(request.stereo, TfStereo as i32), (request.disable_dtx, TfNoDtx as i32)] {
@@ -278,7 +280,11 @@ fn promise(request: proto::AddTrackRequest) -> PendingTrack {
         .simulcast_codecs
         .iter()
         .map(|codec| proto::SimulcastCodecInfo {
-            mime_type: Codec::parse(&codec.codec).unwrap_or(fallback).mime().into(),
+            mime_type: Codec::parse(&codec.codec)
+                .filter(|codec| codec.kind() == kind && device.lets_publish(*codec))
+                .unwrap_or(fallback)
+                .mime()
+                .into(),
             cid: codec.cid.clone(),
             layers: if codec.layers.is_empty() { info.layers.clone() } else { codec.layers.clone() },
             video_layer_mode: codec.video_layer_mode,

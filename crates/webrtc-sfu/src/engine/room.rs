@@ -10,6 +10,7 @@ use aura_types::{ParticipantSid, RoomSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
+use super::device::room_codecs;
 use super::participant::{ConnectionMode, Joiner, Participant};
 use super::{Moment, Output, RoomEvent, RoomFacts};
 
@@ -41,8 +42,8 @@ pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) policy: RoomPolicy,
-    /// The node's own limit, for a room that is to have none of its own (again).
-    pub(crate) node_max_participants: u32,
+    /// The node's limit, where the room has none of its own.
+    pub(crate) default_max_participants: u32,
     pub(crate) created_at_ms: i64,
     /// Since when nobody who counts is here.
     empty_since: Option<Instant>,
@@ -69,7 +70,7 @@ impl Room {
             sid: RoomSid::generate(),
             name,
             metadata: String::new(),
-            node_max_participants: policy.max_participants,
+            default_max_participants: policy.max_participants,
             policy,
             created_at_ms: now.unix_ms,
             empty_since: Some(now.at),
@@ -91,7 +92,10 @@ impl Room {
     }
 
     pub(crate) fn info(&self) -> proto::Room {
-        let visible = || self.participants.values().filter(|participant| !participant.is_hidden());
+        let count = |counts: fn(&Participant) -> bool| {
+            let counted = self.participants.values().filter(|participant| counts(participant)).count();
+            u32::try_from(counted).unwrap_or(u32::MAX)
+        };
         proto::Room {
             sid: self.sid.to_string(),
             name: self.name.clone(),
@@ -100,10 +104,11 @@ impl Room {
             max_participants: self.policy.max_participants,
             creation_time: self.created_at_ms / 1000,
             creation_time_ms: self.created_at_ms,
-            enabled_codecs: enabled_codecs(),
+            enabled_codecs: room_codecs(),
             metadata: self.metadata.clone(),
-            num_participants: u32::try_from(visible().count()).unwrap_or(u32::MAX),
-            num_publishers: u32::try_from(visible().filter(|p| p.is_publisher()).count()).unwrap_or(u32::MAX),
+            num_participants: count(Participant::is_occupant),
+            num_publishers: count(Participant::is_publisher),
+            active_recording: self.is_recorded(),
             ..Default::default()
         }
     }
@@ -126,26 +131,34 @@ impl Room {
         self.outputs.push_back(Output::Signal { to: to.clone(), message: Box::new(message) });
     }
 
+    /// Tells a participant what became of a request. Some clients cannot read that, and older ones know failures only.
+    pub(crate) fn answer_request(&mut self, to: &ParticipantSid, response: proto::RequestResponse) {
+        let Some(client) = self.participants.get(to).map(|participant| &participant.client) else { return };
+        let is_old_rust = client.sdk() == proto::client_info::Sdk::Rust && client.protocol < 10;
+        let is_news = response.reason() != proto::request_response::Reason::Ok || client.protocol > 14;
+        if is_news && !is_old_rust {
+            self.signal(to, Message::RequestResponse(response));
+        }
+    }
+
     /// Lets a participant in. Its first message is `join`; an older session of the same identity is sent away.
     pub(crate) fn join(&mut self, joiner: Joiner, now: Moment) -> Result<ParticipantSid, Refusal> {
         if let Some(old) = self.by_identity(&joiner.identity).map(|old| old.sid.clone()) {
             self.remove(&old, proto::DisconnectReason::DuplicateIdentity, now);
         }
-        let counted = self.participants.values().filter(|p| p.is_guest_of_honour()).count();
+        let counted = self.participants.values().filter(|p| p.is_occupant()).count();
         let limit = usize::try_from(self.policy.max_participants).unwrap_or(usize::MAX);
         let participant = Participant::new(joiner, now);
-        if limit > 0 && counted >= limit && participant.is_guest_of_honour() {
+        if limit > 0 && counted >= limit && participant.is_occupant() {
             return Err(Refusal::RoomFull);
         }
         let sid = participant.sid.clone();
-        if participant.is_guest_of_honour() {
-            self.was_joined = true;
-            self.empty_since = None;
-        }
+        let was_recorded = self.is_recorded();
         let subscriber_primary =
             participant.mode == ConnectionMode::Dual && participant.permission.can_subscribe;
         let fast_publish = participant.permission.can_publish;
         self.participants.insert(sid.clone(), participant);
+        self.review_occupancy(now);
         self.bump(&sid);
         let me = &self.participants[&sid];
         let join = proto::JoinResponse {
@@ -159,13 +172,13 @@ impl Room {
                 .collect(),
             server_version: SERVER_VERSION.into(),
             subscriber_primary,
-            client_configuration: Some(client_configuration()),
+            client_configuration: Some(me.device.configuration()),
             server_region: self.policy.region.clone(),
             ping_timeout: 15,
             ping_interval: 5,
             server_info: Some(self.server_info()),
             sif_trailer: self.sif_trailer.clone(),
-            enabled_publish_codecs: enabled_codecs(),
+            enabled_publish_codecs: me.device.published_codecs(),
             fast_publish,
             ..Default::default()
         };
@@ -177,7 +190,11 @@ impl Room {
             participant: facts,
         }));
         self.broadcast_update(&sid, false);
+        if self.is_recorded() != was_recorded {
+            self.broadcast_room();
+        }
         self.subscribe_to_everything(&sid);
+        self.subscribe_to_all_data(&sid);
         Ok(sid)
     }
 
@@ -187,10 +204,11 @@ impl Room {
         let Some(me) = self.participants.get_mut(sid) else { return };
         me.signal_lost_at = None;
         let last_message_seq = me.last_reliable_sequence;
+        let client_configuration = Some(me.device.configuration());
         self.signal(
             sid,
             Message::Reconnect(proto::ReconnectResponse {
-                client_configuration: Some(client_configuration()),
+                client_configuration,
                 server_info: Some(server_info),
                 last_message_seq,
                 ..Default::default()
@@ -275,9 +293,24 @@ impl Room {
             participant: gone.facts(),
             reason: reason.as_str_name(),
         }));
-        if !self.participants.values().any(Participant::is_guest_of_honour) {
+        if gone.is_recorder() && !self.is_recorded() {
+            self.broadcast_room();
+        }
+        self.review_occupancy(now);
+    }
+
+    /// Notes since when nobody who counts is here.
+    fn review_occupancy(&mut self, now: Moment) {
+        if self.participants.values().any(Participant::is_occupant) {
+            self.was_joined = true;
+            self.empty_since = None;
+        } else {
             self.empty_since.get_or_insert(now.at);
         }
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.participants.values().any(Participant::is_recorder)
     }
 
     /// Ends the room for everyone.
@@ -316,6 +349,8 @@ impl Room {
             self.remove(&sid, reason, now);
         }
         self.tell_counts(now);
+        // Rights may have made an occupant of a recorder, or the other way round.
+        self.review_occupancy(now);
         let patience =
             if self.was_joined { self.policy.departure_timeout } else { self.policy.empty_timeout };
         if self.empty_since.is_some_and(|since| now.at.duration_since(since) >= patience) {
@@ -383,20 +418,6 @@ impl Room {
 pub(crate) const SERVER_VERSION: &str = "1.13.5";
 /// Signalling protocol. 18 would promise out-of-band negotiated data channels.
 const PROTOCOL_VERSION: i32 = 17;
-
-fn client_configuration() -> proto::ClientConfiguration {
-    proto::ClientConfiguration {
-        resume_connection: proto::ClientConfigSetting::Enabled as i32,
-        ..Default::default()
-    }
-}
-
-/// Codecs clients may publish, video first.
-fn enabled_codecs() -> Vec<proto::Codec> {
-    ["video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus", "audio/red"]
-        .map(|mime| proto::Codec { mime: mime.into(), ..Default::default() })
-        .to_vec()
-}
 
 /// A leave message; clients up to protocol 12 read only `can_reconnect`.
 pub(crate) fn leave(reason: proto::DisconnectReason, action: proto::leave_request::Action) -> Message {

@@ -6,7 +6,7 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::participant::TrackSetting;
+use super::participant::{Participant, SubscriptionRules, TrackSetting};
 use super::room::Room;
 use super::track::layer_of_quality;
 use super::{Output, limit};
@@ -48,9 +48,11 @@ impl Room {
             return;
         };
         let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
-        let wanted = wished && me.permission.can_subscribe && owner.allows(me, track);
+        let allowed = owner.allows(me, track);
+        let wanted = wished && me.permission.can_subscribe && allowed;
         let has = me.subscribed.contains_key(track);
         let first = wanted && !has && !self.participants.values().any(|p| p.subscribed.contains_key(track));
+        self.tell_whether_allowed(subscriber, publisher, track, allowed);
         let Some(me) = self.participants.get_mut(subscriber) else { return };
         if wanted && !has {
             me.subscribed.insert(track.clone(), publisher.clone());
@@ -73,6 +75,46 @@ impl Room {
         }
     }
 
+    /// `subscription_permission_update`, when it is news: clients take for granted that they may.
+    fn tell_whether_allowed(
+        &mut self,
+        subscriber: &ParticipantSid,
+        publisher: &ParticipantSid,
+        track: &TrackSid,
+        allowed: bool,
+    ) {
+        let Some(me) = self.participants.get_mut(subscriber) else { return };
+        let is_news =
+            if allowed { me.told_forbidden.remove(track) } else { me.told_forbidden.insert(track.clone()) };
+        if is_news {
+            let update = proto::SubscriptionPermissionUpdate {
+                participant_sid: publisher.to_string(),
+                track_sid: track.to_string(),
+                allowed,
+            };
+            self.signal(subscriber, Message::SubscriptionPermissionUpdate(update));
+        }
+    }
+
+    /// The subscriber's client cannot decode the track: it is told, and gets it no more unless it asks again.
+    pub(crate) fn codec_unsupported(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
+        let Some(me) = self.participants.get_mut(subscriber) else { return };
+        let Some(publisher) = me.subscribed.get(track).cloned() else { return };
+        me.choices.insert(track.clone(), false);
+        self.reconcile(subscriber, &publisher, track);
+        self.refuse_subscription(subscriber, track.as_str(), proto::SubscriptionError::SeCodecUnsupported);
+    }
+
+    fn refuse_subscription(
+        &mut self,
+        subscriber: &ParticipantSid,
+        track: &str,
+        error: proto::SubscriptionError,
+    ) {
+        let response = proto::SubscriptionResponse { track_sid: track.to_owned(), err: error as i32 };
+        self.signal(subscriber, Message::SubscriptionResponse(response));
+    }
+
     /// `subscription`: the subscriber wants, or no longer wants, these tracks.
     pub(crate) fn update_subscription(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription) {
         let named = update
@@ -82,11 +124,7 @@ impl Room {
             .take(limit::TRACKS_PER_REQUEST);
         for name in named {
             let Some((publisher, track)) = self.find_track(name) else {
-                let response = proto::SubscriptionResponse {
-                    track_sid: name.clone(),
-                    err: proto::SubscriptionError::SeTrackNotfound as i32,
-                };
-                self.signal(sid, Message::SubscriptionResponse(response));
+                self.refuse_subscription(sid, name, proto::SubscriptionError::SeTrackNotfound);
                 continue;
             };
             if let Some(me) = self.participants.get_mut(sid) {
@@ -116,7 +154,7 @@ impl Room {
         }
     }
 
-    /// `subscription_permission`: the publisher decides who may subscribe.
+    /// `subscription_permission`: the publisher decides who may subscribe, to what there is and what it will publish.
     pub(crate) fn set_subscription_rules(
         &mut self,
         sid: &ParticipantSid,
@@ -125,31 +163,40 @@ impl Room {
         if rules.track_permissions.len() > limit::TRACKS_PER_REQUEST {
             return;
         }
+        let rules = match rules.all_participants {
+            true => None,
+            false => match self.rules_by_identity(rules.track_permissions) {
+                Some(rules) => Some(rules),
+                None => return,
+            },
+        };
         let Some(owner) = self.participants.get_mut(sid) else { return };
-        let before = owner.subscription_rules.replace(rules);
+        owner.subscription_rules = rules;
         let tracks: Vec<_> = owner.tracks.iter().map(|track| track.sid.clone()).collect();
-        for subscriber in self.participants.keys().filter(|other| *other != sid).cloned().collect::<Vec<_>>()
-        {
-            for track in &tracks {
-                let (Some(owner), Some(other)) =
-                    (self.participants.get(sid), self.participants.get(&subscriber))
-                else {
-                    continue;
-                };
-                let allowed = owner.allows(other, track);
-                let was_told_no = before.is_some();
-                if !allowed || was_told_no {
-                    let update = proto::SubscriptionPermissionUpdate {
-                        participant_sid: sid.to_string(),
-                        track_sid: track.to_string(),
-                        allowed,
-                    };
-                    self.signal(&subscriber, Message::SubscriptionPermissionUpdate(update));
-                }
-                self.reconcile(&subscriber, sid, track);
-            }
+        for track in tracks {
+            self.offer_to_everyone(sid, &track);
         }
         self.review_data_rules(sid);
+    }
+
+    /// The rules by the identities they are about, so that they outlast reconnecting. `None`: one does not say whom it
+    /// is about.
+    fn rules_by_identity(&self, rules: Vec<proto::TrackPermission>) -> Option<SubscriptionRules> {
+        let mut by_identity = SubscriptionRules::new();
+        for rule in rules {
+            let named = |participant: &&Participant| participant.sid.as_str() == rule.participant_sid;
+            let identity = match (rule.participant_identity.as_str(), rule.participant_sid.as_str()) {
+                ("", "") => return None,
+                // Somebody who has left.
+                ("", _) => match self.participants.values().find(named) {
+                    Some(participant) => participant.identity.clone(),
+                    None => continue,
+                },
+                (identity, _) => identity.to_owned(),
+            };
+            by_identity.insert(identity, rule);
+        }
+        Some(by_identity)
     }
 
     /// The owner and id of a published track by its name.

@@ -21,6 +21,7 @@ use super::publish::MediaFacts;
 use super::room::{Refusal, Room, RoomPolicy};
 use super::{DataChannel, Moment, Output, RoomEvent, limit};
 
+mod clients;
 mod data_track;
 
 /// A room and everything it said, by who was told.
@@ -142,9 +143,12 @@ fn joiner(identity: &str) -> Joiner {
             can_publish_data: true,
             ..Default::default()
         },
-        client: proto::ClientInfo::default(),
+        kind_details: Vec::new(),
+        client: proto::ClientInfo { protocol: 17, ..Default::default() },
         mode: ConnectionMode::Single,
         auto_subscribe: true,
+        auto_subscribe_data: false,
+        token_allowance: 32_000,
     }
 }
 

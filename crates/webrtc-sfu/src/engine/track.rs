@@ -88,6 +88,13 @@ pub(crate) fn new_track_sid(kind: MediaKind, source: i32) -> TrackSid {
     TrackSid::generate_with(&format!("TR_{kind}{source}"))
 }
 
+/// The sources a grant names, in any letter case. `None`: it names some, but none of ours. An empty list would allow all.
+pub(crate) fn sources_from_names(names: &[String]) -> Option<Vec<i32>> {
+    let source = |name: &String| proto::TrackSource::from_str_name(&name.to_ascii_uppercase());
+    let sources: Vec<_> = names.iter().filter_map(source).map(|source| source as i32).collect();
+    (names.is_empty() || !sources.is_empty()).then_some(sources)
+}
+
 /// The grant's name of a source (`canPublishSources`).
 pub(crate) fn source_name(source: i32) -> &'static str {
     match proto::TrackSource::try_from(source) {

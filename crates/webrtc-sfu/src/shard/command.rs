@@ -68,7 +68,7 @@ pub(crate) enum Command {
     },
     Resume {
         room: String,
-        /// As the client says; it may be no id at all.
+        /// As the client says; empty: whoever has the identity.
         participant: String,
         identity: String,
         extras: Box<JoinExtras>,

@@ -81,7 +81,7 @@ impl Shard {
             wallclock,
             extensions: forwarded_extensions(&packet.header.ext_vals),
         };
-        let mut shared = Shared { primary: None, fitted };
+        let mut shared = Shared { primary: None, fitted, refused: Vec::new() };
         let mut copies = std::mem::take(&mut track.copies);
         for copy in &mut copies {
             forwarding.send(copy, &mut self.peers, &mut shared);
@@ -91,8 +91,22 @@ impl Shard {
         if let Some(track) = self.tracks.get_mut(source.track) {
             track.copies = copies;
         }
+        self.tell_refused(source.track, &shared.refused);
         if format.codec == Codec::Aic {
             self.transcode(source.track, &packet, now);
+        }
+    }
+
+    /// Tells subscribers that cannot decode the track.
+    fn tell_refused(&mut self, id: TrackId, subscribers: &[PeerId]) {
+        for subscriber in subscribers {
+            let (Some(track), Some(slot)) = (self.tracks.get_mut(id), self.peers.get(*subscriber)) else {
+                continue;
+            };
+            if let Some(host) = self.rooms.get_mut(&track.room) {
+                host.room.codec_unsupported(&slot.peer.owner, &track.sid);
+                self.rooms_with_output.push(Arc::clone(&track.room));
+            }
         }
     }
 
@@ -225,6 +239,9 @@ impl Forwarding<'_> {
             None => {
                 let out = out_format(&slot.peer, copy, self.format);
                 copy.formats.push((self.format.pt, out));
+                if out == OutFormat::Unsupported && self.format.codec != Codec::Aic {
+                    shared.refused.push(copy.subscriber);
+                }
                 out
             }
         };
@@ -272,6 +289,8 @@ struct Shared {
     /// The primary block of RED.
     primary: Option<Arc<[u8]>>,
     fitted: Fitted,
+    /// Subscribers found unable to decode what came. Those of AIC get Opus instead.
+    refused: Vec<PeerId>,
 }
 
 /// Extensions that mean the same to the receiver. Stream names and transport numbers are each connection's own.
@@ -292,7 +311,7 @@ fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
 }
 
 fn out_format(peer: &crate::transport::peer::Peer, copy: &Copy, format: Format) -> OutFormat {
-    if format.codec == Codec::Aic && !copy.takes_aic {
+    if (format.codec == Codec::Aic && !copy.takes_aic) || peer.device.never.contains(&format.codec) {
         return OutFormat::Unsupported;
     }
     let Some(params) = peer.rtc.codec_config().match_params(format.params) else {

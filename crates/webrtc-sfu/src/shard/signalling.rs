@@ -36,7 +36,8 @@ impl Shard {
         let mode = joiner.mode;
         let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
         let subscribes = joiner.permission.can_subscribe;
-        let reuses_sections = !joiner.client.browser.eq_ignore_ascii_case("safari");
+        // On telephones it calls itself "Mobile Safari".
+        let reuses_sections = !joiner.client.browser.to_lowercase().ends_with("safari");
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
             Err(refusal @ Refusal::RoomFull) => {
@@ -57,6 +58,14 @@ impl Shard {
                 self.open_peer(Role::Subscriber, &sid, &name, now.at),
             ),
         };
+        for id in [publisher, subscriber] {
+            let Some(me) = self.rooms.get(&name).and_then(|host| host.room.participants.get(&sid)) else {
+                break;
+            };
+            if let Some(slot) = self.peers.get_mut(id) {
+                slot.peer.device.clone_from(&me.device);
+            }
+        }
         if !reuses_sections && let Some(slot) = self.peers.get_mut(subscriber) {
             slot.peer.never_reuse_sections();
         }
@@ -89,9 +98,9 @@ impl Shard {
         outbound: mpsc::Sender<Outbound>,
         now: Moment,
     ) -> Result<SignalSession, JoinFailure> {
-        let known = participant.parse::<ParticipantSid>().ok().and_then(|sid| {
-            let host = self.rooms.get_mut(room)?;
-            let same = host.room.participants.get(&sid).is_some_and(|p| p.identity == identity);
+        let known = self.rooms.get_mut(room).and_then(|host| {
+            let sid = host.room.by_identity(identity)?.sid.clone();
+            let same = participant.is_empty() || participant == sid.as_str();
             same.then(|| (Arc::clone(&host.name), host, sid))
         });
         let Some((name, host, participant)) = known else {
@@ -183,13 +192,15 @@ impl Shard {
             Request::PublishDataTrackRequest(request) => host.room.publish_data_track(sid, request),
             Request::UnpublishDataTrackRequest(request) => host.room.unpublish_data_track(sid, request),
             Request::UpdateDataSubscription(update) => host.room.update_data_subscription(sid, &update),
-            Request::StoreDataBlobRequest(_) | Request::GetDataBlobRequest(_) => {
+            Request::StoreDataBlobRequest(proto::StoreDataBlobRequest { request_id, .. })
+            | Request::GetDataBlobRequest(proto::GetDataBlobRequest { request_id, .. }) => {
                 let response = proto::RequestResponse {
-                    reason: proto::request_response::Reason::UnsupportedType as i32,
-                    message: "data blobs are not enabled".into(),
-                    ..Default::default()
+                    request_id,
+                    reason: proto::request_response::Reason::NotAllowed as i32,
+                    message: "data blob not enabled".into(),
+                    request: None,
                 };
-                host.room.signal(sid, Response::RequestResponse(response));
+                host.room.answer_request(sid, response);
             }
             // ICE-lite: clients reach us, we never contact the addresses they name. Layer wishes of publishers are
             // obsolete since `track_setting`.

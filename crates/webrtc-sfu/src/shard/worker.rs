@@ -358,13 +358,12 @@ impl Shard {
         let name: Arc<str> = name.into();
         let mut room = Room::new(name.to_string(), self.policy.clone(), now);
         if let Some(configuration) = configuration {
-            let settings = crate::engine::admin::RoomSettings {
+            let request = crate::engine::admin::AdminRequest::Configure {
                 empty_timeout_s: configuration.empty_timeout,
                 departure_timeout_s: configuration.departure_timeout,
-                max_participants: Some(configuration.max_participants),
-                metadata: Some(configuration.metadata.clone()),
+                max_participants: configuration.max_participants,
+                metadata: configuration.metadata.clone(),
             };
-            let request = crate::engine::admin::AdminRequest::Configure(settings);
             if let Err(error) = room.administer(request, now) {
                 tracing::warn!(room.name = %name, %error, "room configuration of the token ignored");
             }

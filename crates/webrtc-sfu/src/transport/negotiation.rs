@@ -24,6 +24,7 @@ use super::channels::Channels;
 use super::peer::Peer;
 use super::sdp::{self, OfferedSection, SectionText};
 use super::{Assignment, Role, TransportError};
+use crate::engine::device::DeviceRules;
 
 /// A client that does not answer an offer within this is told to reconnect.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -149,7 +150,7 @@ impl Peer {
         self.negotiation.offered = Some(OfferSize::of(&offer.sdp));
         self.negotiation.asked = None;
         self.negotiation.dirty = !self.negotiation.sections.waiting.is_empty();
-        let sdp = self.name_aic(sdp::rewrite(&answer.to_sdp_string(), &texts));
+        let sdp = self.finish(sdp::rewrite(&answer.to_sdp_string(), &texts));
         let answer =
             proto::SessionDescription { r#type: "answer".into(), sdp, id: offer.id, mid_to_track_id };
         Ok((answer, offered))
@@ -240,7 +241,7 @@ impl Peer {
         self.negotiation.next_offer_id += 1;
         let id = self.negotiation.next_offer_id;
         self.negotiation.offer = Some(OutstandingOffer { id, pending, sending, sent_at: now });
-        let sdp = self.name_aic(sdp::rewrite(&offer.to_sdp_string(), &texts));
+        let sdp = self.finish(sdp::rewrite(&offer.to_sdp_string(), &texts));
         let mid_to_track_id = HashMap::new();
         Some(proto::SessionDescription { r#type: "offer".into(), sdp, id, mid_to_track_id })
     }
@@ -290,6 +291,22 @@ impl Peer {
             self.aic_terms = terms;
         }
         text
+    }
+
+    /// A description of ours as the client may see it: with our names, and without what its device must not use.
+    fn finish(&self, sdp: String) -> String {
+        if self.device == DeviceRules::default() {
+            return self.name_aic(sdp);
+        }
+        let publishes = |mid: &str| {
+            let section = self.negotiation.sections.list.iter().find(|section| *section.mid == *mid);
+            section.is_some_and(|section| section.client_sends)
+        };
+        let refused = |mid: &str| match publishes(mid) {
+            true => self.device.withheld().collect(),
+            false => self.device.never.clone(),
+        };
+        self.name_aic(sdp::without(&sdp, refused))
     }
 
     fn name_aic(&self, sdp: String) -> String {

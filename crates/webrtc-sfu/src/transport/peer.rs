@@ -15,6 +15,7 @@ use super::channels::{Channels, Label};
 use super::negotiation::Negotiation;
 use super::{Datagram, Outgoing, PeerEvent, Role, SubscriberTransport, TransportError};
 use crate::engine::DataChannel;
+use crate::engine::device::DeviceRules;
 use crate::shard::batch::SendBatch;
 
 /// One WebRTC connection to a client.
@@ -29,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) aic_model: Option<Arc<str>>,
     /// What the client says about AIC.
     pub(crate) aic_terms: aic::Terms,
+    /// Codecs the client's device must not use.
+    pub(crate) device: DeviceRules,
     pub(crate) channels: Channels,
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
@@ -50,6 +53,7 @@ impl Peer {
             owner,
             room,
             negotiation: Negotiation::default(),
+            device: DeviceRules::default(),
             channels: Channels::default(),
             disconnected_at: None,
             connected: false,

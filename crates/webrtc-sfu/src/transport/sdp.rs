@@ -179,6 +179,52 @@ fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
     }
 }
 
+/// Takes codecs out of sections, and what repeats their packets. `refused` says which, by mid. A section with nothing
+/// else keeps them: what is left of it would be no section.
+pub(crate) fn without(sdp: &str, refused: impl Fn(&str) -> Vec<Codec>) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for block in split_sections(sdp) {
+        let mid = block.iter().find_map(|line| line.strip_prefix("a=mid:"));
+        let gone = payload_types_of(&block, &mid.map(&refused).unwrap_or_default());
+        for line in block {
+            if line.starts_with("m=") {
+                let kept: Vec<_> = line.split(' ').filter(|word| !gone.contains(word)).collect();
+                push_line(&mut out, &kept.join(" "));
+            } else if !payload_type_in(line).is_some_and(|payload_type| gone.contains(&payload_type)) {
+                push_line(&mut out, line);
+            }
+        }
+    }
+    out
+}
+
+/// Payload types of a section that carry these codecs. None, if that would be all of them.
+fn payload_types_of<'a>(block: &[&'a str], codecs: &[Codec]) -> Vec<&'a str> {
+    let media = block.first().filter(|line| line.starts_with("m=") && !codecs.is_empty());
+    let Some(all) = media.map(|line| line.split(' ').skip(3)) else { return Vec::new() };
+    let attribute = |line: &'a str, name| line.strip_prefix(name).and_then(|value| value.split_once(' '));
+    let is_refused = |name: &str| {
+        let codec = name.split('/').next().and_then(Codec::parse);
+        codec.is_some_and(|codec| codecs.contains(&codec))
+    };
+    let maps = block.iter().filter_map(|line| attribute(line, "a=rtpmap:"));
+    let mut found: Vec<_> =
+        maps.filter(|(_, name)| is_refused(name)).map(|(payload_type, _)| payload_type).collect();
+    let parameters = block.iter().filter_map(|line| attribute(line, "a=fmtp:"));
+    let repeats = parameters.filter(|(_, parameters)| {
+        parameters.strip_prefix("apt=").is_some_and(|repeated| found.contains(&repeated))
+    });
+    let repeats: Vec<_> = repeats.map(|(payload_type, _)| payload_type).collect();
+    found.extend(repeats);
+    let is_all = all.into_iter().all(|payload_type| found.contains(&payload_type));
+    if is_all { Vec::new() } else { found }
+}
+
+fn payload_type_in(line: &str) -> Option<&str> {
+    let value = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].into_iter().find_map(|name| line.strip_prefix(name));
+    value.and_then(|value| value.split(' ').next())
+}
+
 fn push_line(out: &mut String, line: &str) {
     out.push_str(line);
     out.push_str("\r\n");
@@ -243,6 +289,27 @@ mod tests {
         assert!(idle.contains("a=inactive") && !idle.contains("a=ssrc:7"));
     }
 
+    #[test]
+    fn codecs_go_with_what_repeats_them_but_never_all() {
+        let sdp = "v=0\r\ns=-\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 108 121 125 107\r\na=mid:0\r\n\
+            a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
+            a=rtpmap:108 H264/90000\r\na=rtcp-fb:108 nack pli\r\na=fmtp:108 packetization-mode=1\r\n\
+            a=rtpmap:121 rtx/90000\r\na=fmtp:121 apt=108\r\na=rtpmap:125 H264/90000\r\n\
+            a=rtpmap:107 rtx/90000\r\na=fmtp:107 apt=125\r\na=sendrecv\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 108\r\na=mid:1\r\na=rtpmap:108 H264/90000\r\n\
+            m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
+        let text = without(sdp, |mid| if mid == "2" { vec![] } else { vec![Codec::H264] });
+        let sections: Vec<_> = text.split("m=").collect();
+        assert_eq!(
+            sections[1],
+            "video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n\
+            a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=sendrecv\r\n"
+        );
+        assert!(sections[2].contains("a=rtpmap:108 H264"), "nothing else would be left");
+        assert_eq!(without(sdp, |_| Vec::new()), sdp);
+        assert_eq!(without(sdp, |_| vec![Codec::Av1]), sdp);
+    }
+
     proptest! {
         #[test]
         fn hostile_text_is_read_without_panic(text in "\\PC{0,400}", lines in proptest::collection::vec("[am]=[a-z0-9:/ -]{0,30}", 0..40)) {
@@ -251,6 +318,8 @@ mod tests {
             let sections = read_sections(&joined);
             let all = sections.iter().map(|s| (s.mid.clone(), SectionText::Idle)).collect();
             let _ = rewrite(&joined, &all);
+            let _ = without(&joined, |_| vec![Codec::H264]);
+            let _ = without(&text, |_| vec![Codec::H264]);
         }
     }
 }

@@ -38,7 +38,7 @@ async fn a_message_beyond_two_mebibytes_ends_the_connection() {
     let (mut client, _) = sfu.join("hall", "eve").await;
     // The server may hang up while we are still writing; either way it is over.
     let _ = client.socket.send(Message::Binary(vec![0; 3 * 1024 * 1024].into())).await;
-    client.close_code().await;
+    assert!(matches!(client.close_code().await, Some(1009) | None));
     is_alive(&sfu).await;
 }
 

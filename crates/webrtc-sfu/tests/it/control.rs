@@ -60,8 +60,8 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let mut control = client(&sfu).await;
     let create = pb::CreateRoomRequest {
         name: "hall".into(),
-        metadata: Some("m".into()),
-        max_participants: Some(5),
+        metadata: "m".into(),
+        max_participants: 5,
         ..Default::default()
     };
     let room = control.create_room(as_dashboard(create)).await.unwrap().into_inner();
@@ -74,27 +74,6 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let list = pb::ListParticipantsRequest { room: "hall".into() };
     let everyone = control.list_participants(as_dashboard(list)).await.unwrap().into_inner().participants;
     assert_eq!(everyone.iter().map(|p| p.identity.as_str()).collect::<Vec<_>>(), ["alice"]);
-    let many = pb::ListOccupantsRequest { rooms: vec!["nowhere".into(), "hall".into()] };
-    let rooms = control.list_occupants(as_dashboard(many)).await.unwrap().into_inner().rooms;
-    assert_eq!(rooms.iter().map(|room| room.room.as_str()).collect::<Vec<_>>(), ["hall"]);
-    assert_eq!(rooms[0].participants, everyone);
-    let too_many = pb::ListOccupantsRequest { rooms: vec!["hall".into(); 1_001] };
-    assert_eq!(
-        control.list_occupants(as_dashboard(too_many)).await.unwrap_err().code(),
-        Code::InvalidArgument
-    );
-
-    // What is not given stays; what is given as nothing goes.
-    let configure = async |max_participants, metadata: Option<&str>| {
-        let metadata = metadata.map(str::to_owned);
-        let change =
-            pb::CreateRoomRequest { name: "hall".into(), max_participants, metadata, ..Default::default() };
-        let room = client(&sfu).await.create_room(as_dashboard(change)).await.unwrap().into_inner();
-        (room.max_participants, room.metadata)
-    };
-    assert_eq!(configure(None, None).await, (5, "m".to_owned()));
-    assert_eq!(configure(Some(0), None).await, (0, "m".to_owned()));
-    assert_eq!(configure(None, Some("")).await, (0, String::new()));
 
     let change = pb::UpdateParticipantRequest {
         room: "hall".into(),
@@ -127,6 +106,41 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let delete = pb::DeleteRoomRequest { room: "hall".into() };
     control.delete_room(as_dashboard(delete.clone())).await.unwrap();
     assert_eq!(control.delete_room(as_dashboard(delete)).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_live_room_is_made_what_its_owner_says_and_limits_can_be_lifted() {
+    let sfu = Sfu::start().await;
+    let mut control = client(&sfu).await;
+    let configure = |max_participants, metadata: Option<&str>| pb::ConfigureRoomRequest {
+        name: "hall".into(),
+        max_participants,
+        metadata: metadata.map(str::to_owned),
+    };
+    let nobody = control.configure_room(as_dashboard(configure(Some(1), None))).await.unwrap_err();
+    assert_eq!(nobody.code(), Code::NotFound, "it makes no room");
+    let (mut alice, _) = sfu.join("hall", "alice").await;
+    let limited =
+        control.configure_room(as_dashboard(configure(Some(1), Some("m")))).await.unwrap().into_inner();
+    assert_eq!((limited.max_participants, limited.metadata.as_str()), (1, "m"));
+    let refused = sfu.connect(&crate::harness::join_token("hall", "bob")).await.unwrap().next().await;
+    assert!(matches!(refused, Some(Response::Leave(_))));
+    let same = control.configure_room(as_dashboard(configure(None, None))).await.unwrap().into_inner();
+    assert_eq!((same.max_participants, same.metadata.as_str()), (1, "m"), "what is not given stays");
+    let lifted =
+        control.configure_room(as_dashboard(configure(Some(0), Some("")))).await.unwrap().into_inner();
+    assert_eq!((lifted.max_participants, lifted.metadata.as_str()), (0, ""));
+    let (_bob, _) = sfu.join("hall", "bob").await;
+    let told = |message| match message {
+        Response::RoomUpdate(update) => {
+            update.room.filter(|room| room.metadata.is_empty()).map(|room| room.max_participants)
+        }
+        _ => None,
+    };
+    assert_eq!(alice.until(told).await, 0);
+    let long = "x".repeat(513 * 1024);
+    let refused = control.configure_room(as_dashboard(configure(None, Some(&long)))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

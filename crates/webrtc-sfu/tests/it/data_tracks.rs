@@ -100,7 +100,8 @@ async fn nonsense_about_data_tracks_is_answered_and_changes_nothing() {
             Request::UnpublishDataTrackRequest(proto::UnpublishDataTrackRequest { pub_handle: 5 }),
             Reason::NotFound,
         ),
-        (Request::StoreDataBlobRequest(proto::StoreDataBlobRequest::default()), Reason::UnsupportedType),
+        (Request::StoreDataBlobRequest(proto::StoreDataBlobRequest::default()), Reason::NotAllowed),
+        (Request::GetDataBlobRequest(proto::GetDataBlobRequest::default()), Reason::NotAllowed),
     ] {
         eve.send(request).await;
         assert_eq!(refused(&mut eve).await, reason);

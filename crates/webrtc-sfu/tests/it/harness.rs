@@ -11,6 +11,8 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -69,8 +71,24 @@ impl Sfu {
 
     /// Connects by the older path; the first message has not been read.
     pub(crate) async fn connect(&self, token: &str) -> Result<Client, tungstenite::Error> {
-        let url = format!("ws://{}/rtc?access_token={token}&protocol=16&sdk=rust", self.http);
-        let (socket, _) = tokio_tungstenite::connect_async(url).await?;
+        self.open(&format!("/rtc?access_token={token}&protocol=16&sdk=rust")).await
+    }
+
+    /// Connects to any path.
+    pub(crate) async fn open(&self, path: &str) -> Result<Client, tungstenite::Error> {
+        self.open_with(path, &[]).await
+    }
+
+    pub(crate) async fn open_with(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<Client, tungstenite::Error> {
+        let mut request = format!("ws://{}{path}", self.http).into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, HeaderValue::from_static(value));
+        }
+        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
         Ok(Client { socket })
     }
 
@@ -139,8 +157,13 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, message: proto::signal_request::Message) {
+        assert!(self.try_send(message).await, "the server takes messages");
+    }
+
+    /// False when the server hung up meanwhile.
+    pub(crate) async fn try_send(&mut self, message: proto::signal_request::Message) -> bool {
         let request = proto::SignalRequest { message: Some(message) };
-        self.socket.send(Message::Binary(request.encode_to_vec().into())).await.unwrap();
+        self.socket.send(Message::Binary(request.encode_to_vec().into())).await.is_ok()
     }
 
     /// The close code the server ends with.
@@ -154,6 +177,16 @@ impl Client {
             }
         }
     }
+}
+
+/// The next answer to a request.
+pub(crate) async fn request_response(client: &mut Client) -> proto::RequestResponse {
+    client
+        .until(|message| match message {
+            proto::signal_response::Message::RequestResponse(response) => Some(response),
+            _ => None,
+        })
+        .await
 }
 
 pub(crate) fn join_token(room: &str, identity: &str) -> String {

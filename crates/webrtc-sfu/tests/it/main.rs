@@ -4,6 +4,8 @@
 
 mod abuse;
 mod admission;
+mod clients;
 mod control;
 mod data_tracks;
 mod harness;
+mod tokens;

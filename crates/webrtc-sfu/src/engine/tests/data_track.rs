@@ -271,6 +271,32 @@ fn the_publishers_own_rules_hold_for_data_tracks_too() {
 }
 
 #[test]
+fn who_wants_every_track_need_not_ask() {
+    let mut stage = Stage::new();
+    let eager = |name| Joiner { auto_subscribe_data: true, ..joiner(name) };
+    let alice = stage.join("alice");
+    let early = stage.join_as(eager("early")).unwrap();
+    let picky = stage.join("picky");
+    let track = stage.publish_data(&alice, 1, "aic");
+    let late = stage.join_as(eager("late")).unwrap();
+    for sid in [&early, &late] {
+        assert_eq!(stage.handles(sid), [(1, track.clone())]);
+    }
+    assert!(stage.handles(&picky).is_empty());
+    let mut got = stage.forwarded(&alice, packet(1, b"x"));
+    got.sort();
+    let mut expected = [(early.clone(), 1), (late, 1)];
+    expected.sort();
+    assert_eq!(got, expected);
+    stage.want_data(&early, &track, false);
+    assert_eq!(stage.forwarded(&alice, packet(1, b"x")).len(), 1);
+    // One's own is no news.
+    let own = stage.publish_data(&early, 1, "own");
+    assert!(stage.handles(&early).iter().all(|(_, told)| *told != own));
+    assert_eq!(stage.forwarded(&early, packet(1, b"x")).len(), 1);
+}
+
+#[test]
 fn who_leaves_takes_tracks_and_subscriptions_along() {
     let mut stage = Stage::new();
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| stage.join(name));

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use aura_media::MediaKind;
+use aura_media::{Codec, MediaKind};
 use aura_types::TrackSid;
 use livekit_protocol as proto;
 use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::media::{Direction, MediaKind as Str0mKind, Mid};
 
+use crate::engine::device::DeviceRules;
 use crate::transport::peer::Peer;
 use crate::transport::testing::{ICE_LITE, connection, description, peer};
 use crate::transport::{Assignment, Role};
@@ -310,4 +311,43 @@ fn nobody_is_asked_for_more_sections_than_a_description_may_have() {
     }
     assert_eq!(listener.negotiate().len(), MAX_SECTIONS - 1);
     assert_eq!(listener.offer(false), None);
+}
+
+/// The codecs of one section, as its `a=rtpmap` lines name them.
+fn codecs_of(sdp: &str, mid: &str) -> Vec<String> {
+    let mark = format!("a=mid:{mid}\r\n");
+    let section = sdp.split("m=").find(|section| section.contains(&mark)).expect("the section");
+    let names = section.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.split([' ', '/']).nth(1));
+    let mut names: Vec<_> = names.filter(|name| *name != "rtx").map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn what_a_device_must_not_use_is_left_out_of_our_descriptions() {
+    let rules = DeviceRules { never: vec![Codec::Av1], not_published: vec![Codec::H264] };
+    let mut server = peer(Role::Single, None);
+    server.device = rules.clone();
+    let mut client = connection(None);
+    let mut api = client.sdp_api();
+    let (stream, name) = (Some("stream".into()), Some("camera".into()));
+    let sending = api.add_media(Str0mKind::Video, Direction::SendOnly, stream, name, None).to_string();
+    let receiving = api.add_media(Str0mKind::Video, Direction::RecvOnly, None, None, None).to_string();
+    let (offer, pending) = api.apply().expect("something to offer");
+    let offer = description(offer.to_sdp_string().replace(ICE_LITE, ""));
+    assert!(codecs_of(&offer.sdp, &sending).contains(&"H264".to_owned()), "the client would");
+    server.attach(track(MediaKind::Video));
+    let (answer, _) = server.accept_offer(&offer, &|_| Vec::new()).expect("a good offer");
+    assert_eq!(codecs_of(&answer.sdp, &sending), ["VP8", "VP9"]);
+    assert_eq!(codecs_of(&answer.sdp, &receiving), ["H264", "VP8", "VP9"]);
+    let parsed = SdpAnswer::from_sdp_string(&answer.sdp.replace(ICE_LITE, "")).expect("a good answer");
+    client.sdp_api().accept_answer(pending, parsed).expect("acceptable");
+
+    let mut listener = Listener::new();
+    listener.server.device = rules;
+    listener.server.attach(track(MediaKind::Video));
+    let offer = listener.offer(false).expect("something to offer");
+    assert_eq!(codecs_of(&offer, &read(&offer)[0].mid), ["H264", "VP8", "VP9"]);
+    listener.answer(&offer);
 }
