@@ -17,6 +17,9 @@ const REJOIN_LIMIT: Duration = Duration::from_secs(10);
 /// Longest accepted silence: one speech pause of the network, not an outage.
 const GAP: Duration = Duration::from_millis(1500);
 
+/// How many the room takes: two, and a newcomer.
+const LIMIT: u64 = 3;
+
 struct Call {
     stack: Stack,
     browser: Browser,
@@ -32,6 +35,7 @@ impl Call {
         let (stack, browser) = tokio::try_join!(Stack::start(), Browser::start())?;
         let owner = stack.api().sign_up("Owner").await?;
         let room = owner.create_room("Under fire").await?;
+        limit(&owner, &room, json!(LIMIT)).await?;
         let other = stack.api().sign_up("Other").await?;
         owner.invite(&room, &other).await?;
         let alice = enter(&browser, "alice", &owner.join(&room).await?).await?;
@@ -204,8 +208,34 @@ async fn the_sfu_dies_and_browsers_are_back_in_the_call() -> Outcome {
     for window in [&call.alice, &call.bob] {
         window.until("no ghosts", "() => client.people()", |people| entries(people).count() == 1).await;
     }
+    // The room was made anew by whoever came first, with the limit its owner had set, and which she lifts now.
+    assert_eq!(limit_of(&call).await?, LIMIT);
+    limit(&call.owner, &call.room, Value::Null).await?;
+    assert_eq!(limit_of(&call).await?, 0);
     call.newcomer_joins().await?;
     Ok(())
+}
+
+/// Sets how many the room takes.
+async fn limit(owner: &Person, room: &str, max: Value) -> anyhow::Result<()> {
+    let body = json!({ "max_participants": max });
+    let (status, answer) = owner.send(Method::PATCH, &format!("/rooms/{room}"), Some(&body)).await?;
+    anyhow::ensure!(status.is_success(), "{status}: {answer}");
+    Ok(())
+}
+
+/// How many the live room takes, as the SFU says.
+async fn limit_of(call: &Call) -> anyhow::Result<u64> {
+    let sfu = &call.stack.sfu;
+    let rooms = reqwest::Client::new()
+        .post(format!("{}/twirp/livekit.RoomService/ListRooms", sfu.http_url()))
+        .bearer_auth(sfu.admin_token(&call.room))
+        .json(&json!({ "names": [call.room] }))
+        .send()
+        .await?
+        .json::<Value>()
+        .await?;
+    rooms["rooms"][0]["max_participants"].as_u64().ok_or_else(|| anyhow!("no such room: {rooms}"))
 }
 
 async fn the_web_app_comes_back_after(outage: Duration) -> Outcome {

@@ -6,7 +6,7 @@ mod client;
 mod join;
 
 pub(crate) use client::{LiveParticipant, LiveTrack, Sfu, SfuError};
-pub(crate) use join::{Admission, JoinTokens};
+pub(crate) use join::{Admission, JoinTokens, RoomTerms};
 
 use aura_types::{CallId, RoomId, UserId};
 use uuid::Uuid;

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::calls::Callee;
 use crate::engine::call::Command;
 use crate::model::{Call, CallJoin, Join, Media, Page, Role};
-use crate::sfu::{Admission, RoomName};
+use crate::sfu::{Admission, RoomName, RoomTerms};
 use crate::store::calls::{self, CallRow};
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Path, Query};
@@ -149,8 +149,12 @@ fn join(app: &App, row: &CallRow, user: UserId) -> Result<Join> {
     let (me, other) = if is_caller { (&row.caller, &row.callee) } else { (&row.callee, &row.caller) };
     let role = if is_caller { Role::Owner } else { Role::Member };
     let identity = user.to_string();
-    let admission =
-        Admission { room: RoomName::Call(row.call.id), identity: &identity, name: &me.display_name };
+    let admission = Admission {
+        room: RoomName::Call(row.call.id),
+        identity: &identity,
+        name: &me.display_name,
+        terms: RoomTerms::default(),
+    };
     Join::sign(&app.joins, admission, other.display_name.clone(), role, app.now())
 }
 

@@ -4,7 +4,7 @@ use super::caller::{ClientAddress, CurrentUser, MaybeUser};
 use super::list::ListQuery;
 use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, TooMany, Unauthenticated};
-use super::rooms::{RoomPath, owned, prepare, visible};
+use super::rooms::{RoomPath, owned, prepare, terms, visible};
 use crate::accounts::guest_claims;
 use crate::app::App;
 use crate::engine::link::Limits;
@@ -99,7 +99,7 @@ pub(super) async fn list_invites(
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;
     let (rows, next_cursor) =
-        window.cut(invites::list(&mut tx, user, path.room_id, &window).await?, InviteRow::position);
+        window.cut(invites::list(&mut tx, path.room_id, &window).await?, InviteRow::position);
     Ok(Json(Page { items: rows.into_iter().map(Invite::listed).collect(), next_cursor }))
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn revoke_invite(
 ) -> Result<StatusCode> {
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;
-    if !invites::revoke(&mut tx, user, path.room_id, path.invite_id, app.now()).await? {
+    if !invites::revoke(&mut tx, path.room_id, path.invite_id, app.now()).await? {
         return Err(ServiceError::not_found("invitation"));
     }
     tx.commit().await?;
@@ -165,7 +165,12 @@ pub(super) async fn accept_invite(
     let row = visible(&mut tx, room).await?;
     tx.rollback().await?;
     prepare(&app, &row).await;
-    let admission = Admission { room: RoomName::Room(room), identity: &joined.identity, name: &joined.name };
+    let admission = Admission {
+        room: RoomName::Room(room),
+        identity: &joined.identity,
+        name: &joined.name,
+        terms: terms(&row),
+    };
     let join = Join::sign(&app.joins, admission, open.room_name, joined.role, app.now())?;
     Ok(Json(Join { guest_token: joined.guest_token, ..join }))
 }
@@ -191,7 +196,7 @@ async fn as_member(
     if !is_owner
         && rooms::add_member(tx, open.owner_id, RoomId::from_uuid(open.room_id), user, app.now()).await?
     {
-        invites::count_use(tx, open).await?;
+        invites::count_use(tx, open.invite.id).await?;
     }
     let role = if is_owner { Role::Owner } else { Role::Member };
     Ok(Joined { tenant: user, identity: user.to_string(), name: me.display_name, role, guest_token: None })
@@ -211,7 +216,7 @@ async fn as_guest(
     let (guest, now) = (UserId::from_uuid(Uuid::new_v4()), app.now());
     let room = RoomId::from_uuid(open.room_id);
     guests::insert(tx, open.owner_id, room, guest, name.as_str(), now, now + GUEST_LIFETIME).await?;
-    invites::count_use(tx, open).await?;
+    invites::count_use(tx, open.invite.id).await?;
     let claims = guest_claims(guest, open.room_id, now, GUEST_LIFETIME);
     let token = app.keys.sign(&claims).map_err(ServiceError::internal)?;
     Ok(Joined {

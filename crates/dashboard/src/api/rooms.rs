@@ -7,7 +7,7 @@ use super::problem::{Forbidden, Invalid, NotFound, Unauthenticated};
 use crate::app::App;
 use crate::engine::text::{Description, Invalid as InvalidField, RoomName as Title};
 use crate::model::{Join, Live, Page, Role, Room};
-use crate::sfu::{Admission, RoomName};
+use crate::sfu::{Admission, RoomName, RoomTerms};
 use crate::store::rooms::{RoomChange, RoomRow};
 use crate::store::{deletions, files, rooms, users};
 use aura_service::error::{Result, ServiceError};
@@ -110,7 +110,7 @@ pub(super) async fn list_rooms(
 ) -> Result<Json<Page<Room>>> {
     let window = query.window()?;
     let mut tx = app.db.tenant(user).await?;
-    let rows = rooms::list(&mut tx, user, &window).await?;
+    let rows = rooms::list(&mut tx, &window).await?;
     tx.rollback().await?;
     let (rows, next_cursor) = window.cut(rows, RoomRow::position);
     let live = live(&app, rows.iter().map(|row| row.id)).await;
@@ -162,12 +162,11 @@ pub(super) async fn update_room(
     rooms::update(&mut tx, path.room_id, &change, app.now()).await?;
     let row = visible(&mut tx, path.room_id).await?;
     tx.commit().await?;
-    let live = live(&app, [row.id]).await;
-    // A room without anybody in it may be live all the same, and keep what it was made with.
-    if live.as_ref().is_some_and(|live| live.contains_key(&row.id)) {
-        configure(&app, &row).await;
+    let (max, metadata) = terms_in_sfu(&row);
+    if let Err(error) = app.sfu.reconfigure(&row.id.to_string(), max, metadata).await {
+        tracing::info!(%error, room.id = %row.id, "the live room keeps its old limits for now");
     }
-    Ok(Json(with_count(row, user, live)))
+    Ok(Json(with_live(&app, row, user).await))
 }
 
 /// Deletes the room with its messages and files, and ends it for everyone in it. Only the owner may.
@@ -211,9 +210,13 @@ pub(super) async fn join_room(
     prepare(&app, &row).await;
     let role = if row.is_owned_by(user) { Role::Owner } else { Role::Member };
     let identity = user.to_string();
-    let admission =
-        Admission { room: RoomName::Room(path.room_id), identity: &identity, name: &me.display_name };
-    Ok(Json(Join::sign(&app.joins, admission, row.name, role, app.now())?))
+    let admission = Admission {
+        room: RoomName::Room(path.room_id),
+        identity: &identity,
+        name: &me.display_name,
+        terms: terms(&row),
+    };
+    Ok(Json(Join::sign(&app.joins, admission, row.name.clone(), role, app.now())?))
 }
 
 /// The room, if the caller sees it.
@@ -233,29 +236,28 @@ pub(super) async fn owned(tx: &mut PgConnection, id: RoomId, user: UserId) -> Re
 
 /// Applies the room's limits in the SFU before somebody enters. Without the SFU nobody enters anyway.
 pub(super) async fn prepare(app: &App, row: &RoomRow) {
-    let unlimited = row.max_participants.is_none() && row.metadata.is_none();
-    // Nothing to make a room for; but one that is live may be older than the last change.
-    if unlimited && !live(app, [row.id]).await.is_some_and(|live| live.contains_key(&row.id)) {
+    if row.max_participants.is_none() && row.metadata.is_none() {
         return;
     }
-    configure(app, row).await;
-}
-
-/// Has the SFU's room follow: its limits, and also that it has none.
-async fn configure(app: &App, row: &RoomRow) {
-    let max = row.max_participants.and_then(|max| u32::try_from(max).ok()).unwrap_or(0);
-    let metadata = row.metadata.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (max, metadata) = terms_in_sfu(row);
     if let Err(error) = app.sfu.configure(&row.id.to_string(), max, metadata).await {
         tracing::info!(%error, room.id = %row.id, "the room's limits are not applied yet");
     }
 }
 
-async fn with_live(app: &App, row: RoomRow, user: UserId) -> Room {
-    let live = live(app, [row.id]).await;
-    with_count(row, user, live)
+/// What tokens for the room say of it.
+pub(super) fn terms(row: &RoomRow) -> RoomTerms<'_> {
+    RoomTerms { max_participants: row.max_participants, metadata: row.metadata.as_ref() }
 }
 
-fn with_count(row: RoomRow, user: UserId, live: Option<BTreeMap<Uuid, u32>>) -> Room {
+/// The room's limit, 0 for none, and its metadata, empty for none.
+fn terms_in_sfu(row: &RoomRow) -> (u32, String) {
+    let max = row.max_participants.and_then(|max| u32::try_from(max).ok()).unwrap_or(0);
+    (max, row.metadata.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+async fn with_live(app: &App, row: RoomRow, user: UserId) -> Room {
+    let live = live(app, [row.id]).await;
     let live = live.map(|live| Live { participants: live.get(&row.id).copied().unwrap_or(0) });
     Room::new(row, user, live)
 }

@@ -4,8 +4,9 @@
 use super::room_watch::ChangedRooms;
 use crate::app::App;
 use crate::calls::{EventRef, Report};
-use crate::notify::{CALL_UPDATED, SESSION_ENDED};
+use crate::notify::CALL_UPDATED;
 use crate::sfu::RoomName;
+use crate::store::deletions;
 use aura_service::error::{Result, ServiceError};
 use aura_store::bus::{BusItem, Event, Subscriber};
 use aura_types::ErrorCode;
@@ -19,7 +20,7 @@ const LEFT: &str = "room:participant_left";
 const ENDED: &str = "room:ended";
 
 /// What is listened to.
-pub(crate) const CHANNELS: [&str; 6] = [ROOM_CREATED, JOINED, LEFT, ENDED, CALL_UPDATED, SESSION_ENDED];
+pub(crate) const CHANNELS: [&str; 5] = [ROOM_CREATED, JOINED, LEFT, ENDED, CALL_UPDATED];
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -43,10 +44,7 @@ pub(crate) async fn consume(app: App, mut events: Subscriber, rooms: ChangedRoom
             item = events.next() => item,
         };
         match item {
-            BusItem::Reconnected => {
-                app.calls.request_reconcile();
-                app.hub.request_check();
-            }
+            BusItem::Reconnected => app.calls.request_reconcile(),
             BusItem::Event(event) => {
                 metrics::counter!("aura_dashboard_events_total", "type" => known(&event.kind)).increment(1);
                 tokio::select! {
@@ -78,10 +76,6 @@ async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
         app.notifier.call_updated_elsewhere(&event.data);
         return Ok(());
     }
-    if event.kind == SESSION_ENDED {
-        app.notifier.session_ended_somewhere(&event.data);
-        return Ok(());
-    }
     let data = RoomData::deserialize(&event.data).map_err(ServiceError::internal)?;
     match RoomName::parse(&data.room_name) {
         Some(RoomName::Call(id)) => {
@@ -91,7 +85,7 @@ async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
         }
         Some(RoomName::Room(id)) => {
             if event.kind == JOINED {
-                app.calls.refuse_deleted(&data.room_name).await?;
+                refuse_deleted(app, &data.room_name).await?;
             }
             rooms.changed(id);
             Ok(())
@@ -107,6 +101,16 @@ fn report(kind: &str, participant: Option<ParticipantData>) -> Option<Report> {
         (ENDED, _) => Some(Report::Ended),
         _ => None,
     }
+}
+
+/// A join token outlives its room for minutes; who uses it then does not bring the room back.
+async fn refuse_deleted(app: &App, livekit_room: &str) -> Result<()> {
+    let mut tx = app.db.system().await?;
+    if deletions::reopen(&mut tx, livekit_room).await? {
+        tx.commit().await?;
+        app.calls.request_reconcile();
+    }
+    Ok(())
 }
 
 fn known(kind: &str) -> &'static str {

@@ -6,6 +6,7 @@ use super::RoomName;
 use aura_service::auth::access_token::{AccessToken, VideoGrants};
 use aura_service::config::{LivekitKeys, Secret};
 use aura_service::error::ServiceError;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
@@ -25,6 +26,33 @@ pub(crate) struct Admission<'a> {
     pub(crate) room: RoomName,
     pub(crate) identity: &'a str,
     pub(crate) name: &'a str,
+    pub(crate) terms: RoomTerms<'a>,
+}
+
+/// What holds in the room. The token carries it, so that it holds whoever creates the room, also after the SFU began
+/// anew and people come back with the tokens they have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RoomTerms<'a> {
+    pub(crate) max_participants: Option<i32>,
+    pub(crate) metadata: Option<&'a Value>,
+}
+
+/// Tokens travel in addresses, and proxies take 8 KiB of those: longer metadata is applied before people join only.
+const MAX_METADATA_BYTES: usize = 2_048;
+
+impl RoomTerms<'_> {
+    /// LiveKit's `RoomConfiguration`; None when there is nothing to say.
+    fn configuration(&self) -> Option<Value> {
+        let mut configuration = Map::new();
+        if let Some(max) = self.max_participants {
+            configuration.insert("maxParticipants".into(), max.into());
+        }
+        let metadata = self.metadata.map(Value::to_string);
+        if let Some(metadata) = metadata.filter(|text| text.len() <= MAX_METADATA_BYTES) {
+            configuration.insert("metadata".into(), metadata.into());
+        }
+        (!configuration.is_empty()).then_some(Value::Object(configuration))
+    }
 }
 
 /// A signed admission.
@@ -58,12 +86,11 @@ impl JoinTokens {
             can_update_own_metadata: Some(true),
             ..Default::default()
         };
-        let token = AccessToken::new(admission.identity)
-            .name(admission.name)
-            .ttl(*ttl)
-            .video(grants)
-            .sign(key, secret, now)
-            .map_err(ServiceError::internal)?;
+        let mut token = AccessToken::new(admission.identity).name(admission.name).ttl(*ttl).video(grants);
+        if let Some(configuration) = admission.terms.configuration() {
+            token = token.room_config(configuration);
+        }
+        let token = token.sign(key, secret, now).map_err(ServiceError::internal)?;
         Ok(SignedJoin { url: url.clone(), token, expires_at: now + *ttl })
     }
 }

@@ -90,6 +90,35 @@ async fn a_join_token_opens_one_room_for_one_identity() {
     );
     assert!(claims.video.can_update_own_metadata());
     assert!(claims.exp - tokens_now() <= 600, "late use is limited");
+    assert_eq!(claims.room_config, Some(json!({"maxParticipants": 3})));
+}
+
+#[tokio::test]
+async fn a_join_token_carries_what_holds_in_the_room() {
+    let stack = Stack::start().await;
+    let (alice, bob) = (stack.person("Alice").await, stack.person("Bob").await);
+    let keys = ApiKeys::from(&LivekitKeys::parse(&format!("key: {LIVEKIT_SECRET}")).unwrap());
+    let says =
+        |join: Value| keys.verify(join["token"].as_str().unwrap(), crate::stack::now()).unwrap().room_config;
+    let room = alice.room().await;
+    let token_path = format!("/rooms/{room}/token");
+    assert_eq!(says(alice.post(&token_path, json!({})).await.expect(200)), None, "nothing to say");
+    let long = "x".repeat(3_000);
+    for (change, config) in [
+        (
+            json!({"max_participants": 2, "metadata": {"k": "v"}}),
+            Some(json!({"maxParticipants": 2, "metadata": "{\"k\":\"v\"}"})),
+        ),
+        (json!({"max_participants": null}), Some(json!({"metadata": "{\"k\":\"v\"}"}))),
+        (json!({"max_participants": 5, "metadata": {"k": long}}), Some(json!({"maxParticipants": 5}))),
+        (json!({"max_participants": null, "metadata": null}), None),
+    ] {
+        alice.patch(&format!("/rooms/{room}"), change.clone()).await.expect(200);
+        assert_eq!(says(alice.post(&token_path, json!({})).await.expect(200)), config, "{change}");
+        let invite = alice.invite(&room).await;
+        let guest = bob.post(&format!("/invites/{invite}/join"), json!({})).await.expect(200);
+        assert_eq!(says(guest), config, "{change}");
+    }
 }
 
 fn tokens_now() -> i64 {
