@@ -1,16 +1,18 @@
 // Browser windows for the Rust tests: one JSON request a line on stdin, one JSON reply a line on stdout.
 //
-// The tests hold every expectation; this file only does what they ask. Windows are separate profiles of one Chromium
-// with fake devices. Beside real sites it serves a page that speaks LiveKit without the web app, so that SFU and web
-// app can fail separately; over a real socket, as Chromium lets only loopback pages reach loopback servers.
+// The tests hold every expectation; this file only does what they ask. Every window is a Chromium of its own with
+// devices of its own: two pages of one Chromium share its one fake camera, and who starts it anew takes it from the
+// other. Beside real sites it serves a page that speaks LiveKit without the web app, so that SFU and web app can fail
+// separately; over a real socket, as Chromium lets only loopback pages reach loopback servers.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { deviceArguments, faces } from './devices.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
-const probe = readFileSync(here('probe.js'), 'utf8');
+const probe = `(${readFileSync(here('probe.js'), 'utf8')})(${JSON.stringify(faces)})`;
 const axe = readFileSync(here('node_modules/axe-core/axe.min.js'), 'utf8');
 const files = {
   '/favicon.ico': ['image/x-icon', '/dev/null'],
@@ -26,29 +28,29 @@ const server = createServer((request, response) => {
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: [
-    '--no-sandbox',
-    '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream',
-    // Spoken again and again; without it the fake microphone beeps.
-    ...(process.env.MICROPHONE ? [`--use-file-for-fake-audio-capture=${process.env.MICROPHONE}`] : []),
-    '--autoplay-policy=no-user-gesture-required',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--no-first-run',
-  ],
-});
+const launch = (face, microphone) =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      ...deviceArguments(face, microphone),
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+    ],
+  });
 
 const windows = new Map();
 let nextWindow = 1;
 
 const methods = {
-  // A fresh profile with one page. `storage` fills localStorage of every origin; `phone` emulates one; addresses that
-  // match `blocked` cannot be fetched.
-  async open({ name = 'window', storage = {}, phone = false, dark = false, blocked = [] }) {
+  // A fresh browser with one page. `face` (tests/faces.json) says what its devices show and sound like, `microphone` a
+  // WAV file to speak instead; `storage` fills localStorage of every origin; `phone` emulates one; addresses that match
+  // `blocked` cannot be fetched.
+  async open({ name = 'window', face, microphone, storage = {}, phone = false, dark = false, blocked = [] }) {
+    const browser = await launch(face, microphone);
     const context = await browser.newContext({
       permissions: ['camera', 'microphone', 'clipboard-read', 'clipboard-write'],
       viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 800 },
@@ -79,12 +81,12 @@ const methods = {
     const requests = [];
     page.on('request', (request) => requests.push(request.url()));
     const id = nextWindow++;
-    windows.set(id, { context, page, requests });
+    windows.set(id, { browser, page, requests });
     return id;
   },
-  async close({ window }) {
-    await windows.get(window)?.context.close();
+  async close({ window, entry }) {
     windows.delete(window);
+    await entry.browser.close();
   },
   protocolPage: () => `http://localhost:${server.address().port}/`,
   goto: ({ page, url }) => page.goto(url).then(() => null),
@@ -128,7 +130,7 @@ async function handle({ id, method, params = {} }) {
   }
 }
 
-reply({ id: 0, result: browser.version() });
+reply({ id: 0, result: 'ready' });
 for await (const line of createInterface({ input: process.stdin })) void handle(JSON.parse(line));
-await browser.close();
+await Promise.all([...windows.values()].map(({ browser }) => browser.close()));
 server.close();

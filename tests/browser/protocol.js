@@ -18,9 +18,10 @@ function note(name, details = {}) {
   events.push({ name, at: performance.now(), ...details });
 }
 
-function attach(track) {
+// As any app does: a track gets an element, and takes it along when it goes. Whose it is, the probe reads there.
+function attach(track, publication, participant) {
   const element = track.attach();
-  element.dataset.sid = track.sid;
+  Object.assign(element.dataset, { owner: participant.identity, source: publication.source });
   document.getElementById('media').append(element);
 }
 
@@ -32,7 +33,7 @@ globalThis.client = {
     globalThis.room = room;
     room
       .on(RoomEvent.TrackSubscribed, (track, publication, participant) => {
-        attach(track);
+        attach(track, publication, participant);
         note('subscribed', { kind: track.kind, source: publication.source, from: participant.identity });
       })
       .on(RoomEvent.TrackUnsubscribed, (track, publication, participant) => {
@@ -80,6 +81,7 @@ globalThis.client = {
       await room.localParticipant.setMicrophoneEnabled(true);
       await room.localParticipant.setCameraEnabled(true, { resolution: { width: 640, height: 360 } }, { simulcast });
     }
+    return room.localParticipant.identity;
   },
   state: () => room?.state ?? 'none',
   leave: () => room.disconnect(),
@@ -124,9 +126,15 @@ globalThis.client = {
     room.localParticipant.setTrackSubscriptionPermissions(
       all, people.map((participantIdentity) => ({ participantIdentity, allowAll: true }))),
   attributes: (attributes) => room.localParticipant.setAttributes(attributes).then(() => null),
-  subscribe: ({ from, source, on }) => {
-    for (const publication of room.remoteParticipants.get(from).trackPublications.values()) {
-      if (publication.source === source) publication.setSubscribed(on);
+  // `microphone` and `camera` publish anew what was unpublished.
+  unpublish: (source) => {
+    const { track } = room.localParticipant.getTrackPublication(source);
+    return room.localParticipant.unpublishTrack(track).then(() => null);
+  },
+  // Any number of changes in one turn.
+  subscribe: (changes) => {
+    for (const { from, source, on } of [changes].flat()) {
+      room.remoteParticipants.get(from).getTrackPublication(source).setSubscribed(on);
     }
   },
   quality: ({ from, source, quality }) => {

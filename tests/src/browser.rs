@@ -1,19 +1,21 @@
-//! Chromium windows with fake devices, and what flows through them.
+//! Chromium windows, each a process of its own with a camera and a microphone of its own.
 //!
-//! A window is a profile of its own. Media are judged by `getStats` (tests/browser/probe.js), never by pixels.
+//! What a person at one sees and hears is judged in senses.rs.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::bridge::{Bridge, LIMIT};
+use crate::face::{Face, Somebody};
 use crate::{fixture, wait};
 
-const MEDIA_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const MEDIA_LIMIT: Duration = Duration::from_secs(30);
 
-/// One Chromium.
+/// Opens windows; they end with it.
 pub struct Browser {
     bridge: Arc<Bridge>,
 }
@@ -29,23 +31,16 @@ pub struct WindowOptions {
     pub dark: bool,
     /// Patterns of addresses that cannot be fetched.
     pub blocked: Vec<&'static str>,
+    /// A WAV file that is spoken into the microphone, again and again, instead of the person's tone.
+    pub microphone: Option<PathBuf>,
 }
 
 impl Browser {
-    /// Starts Chromium; ends with the value.
+    /// Starts what opens windows.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::launch(&[]).await
-    }
-
-    /// Starts a Chromium in whose microphones a WAV file is spoken, again and again.
-    pub async fn speaking(wav: &std::path::Path) -> anyhow::Result<Self> {
-        Self::launch(&[("MICROPHONE", &wav.display().to_string())]).await
-    }
-
-    async fn launch(env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let driver = fixture::path("browser/driver.mjs");
         let log = fixture::log("browser");
-        let bridge = Bridge::start("browser", &fixture::node()?, &[&driver], env, log).await?;
+        let bridge = Bridge::start("browser", &fixture::node()?, &[&driver], &[], log).await?;
         Ok(Self { bridge: Arc::new(bridge) })
     }
 
@@ -53,8 +48,10 @@ impl Browser {
     pub async fn window(&self, name: &str, options: WindowOptions) -> anyhow::Result<Window> {
         let storage: serde_json::Map<String, Value> =
             options.storage.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let face = Face::take();
         let params = json!({
-            "name": name, "storage": storage, "phone": options.phone, "dark": options.dark, "blocked": options.blocked,
+            "name": name, "face": face.number(), "microphone": options.microphone, "storage": storage,
+            "phone": options.phone, "dark": options.dark, "blocked": options.blocked,
         });
         let id = self.bridge.call("open", params).await?;
         let look = match (options.phone, options.dark) {
@@ -62,12 +59,25 @@ impl Browser {
             (false, true) => "dark",
             (false, false) => "light",
         };
-        Ok(Window { bridge: Arc::clone(&self.bridge), id, name: name.to_owned(), look })
+        Ok(Window {
+            bridge: Arc::clone(&self.bridge),
+            id,
+            name: name.to_owned(),
+            known_as: Mutex::new(name.to_owned()),
+            face,
+            has_words: options.microphone.is_some(),
+            look,
+        })
     }
 
     /// Opens a window on the page that speaks LiveKit without the web app.
     pub async fn protocol_page(&self, name: &str) -> anyhow::Result<Window> {
-        let window = self.window(name, WindowOptions::default()).await?;
+        self.protocol_page_with(name, WindowOptions::default()).await
+    }
+
+    /// The same, set up otherwise.
+    pub async fn protocol_page_with(&self, name: &str, options: WindowOptions) -> anyhow::Result<Window> {
+        let window = self.window(name, options).await?;
         let url = self.bridge.call("protocolPage", json!({})).await?;
         window.goto(url.as_str().unwrap_or_default()).await?;
         Ok(window)
@@ -79,13 +89,44 @@ pub struct Window {
     bridge: Arc<Bridge>,
     id: Value,
     name: String,
+    known_as: Mutex<String>,
+    face: Face,
+    has_words: bool,
     look: &'static str,
+}
+
+impl Somebody for Window {
+    fn face(&self) -> usize {
+        self.face.number()
+    }
+
+    fn known_as(&self) -> String {
+        self.known_as.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_words(&self) -> bool {
+        self.has_words
+    }
+
+    fn page(&self) -> Option<&Window> {
+        Some(self)
+    }
 }
 
 impl Window {
     /// Its name in failures.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Says what others call the person at it; its name until then.
+    pub fn is_known_as(&self, name: &str) {
+        name.clone_into(&mut self.known_as.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends its Chromium.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.call("close", json!({})).await.map(drop)
     }
 
     async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
@@ -218,48 +259,17 @@ impl Window {
         self.call("screenshot", json!({ "path": path })).await.map(drop)
     }
 
-    /// What its peer connections receive and send now.
+    /// What its peer connections are, receive, capture and send: for facts of the transport. Whether media arrive,
+    /// `sees_and_hears` says.
     pub async fn media(&self) -> anyhow::Result<Value> {
         self.evaluate("() => aura.media()", Value::Null).await
     }
 
-    /// Waits until at least `others` pictures decode and as many voices have energy, both still growing.
-    pub async fn sees_and_hears(&self, others: usize) -> Value {
-        let before = self.media().await.unwrap_or_default();
-        let grown = |now: &Value, kind: &str, field: &str, by: f64| {
-            entries(&now[kind])
-                .filter(|entry| {
-                    let start = entries(&before[kind])
-                        .find(|old| old["ssrc"] == entry["ssrc"] && old["track"] == entry["track"])
-                        .map_or(0.0, |old| number(old, field));
-                    number(entry, field) >= start + by
-                })
-                .count()
-        };
-        self.until("sees and hears the others", "() => aura.media()", |now| {
-            grown(now, "video", "frames", 15.0) >= others && grown(now, "audio", "energy", 1e-6) >= others
-        })
-        .await
-    }
-
-    /// Waits until `others` voices have energy.
-    pub async fn hears(&self, others: usize) -> Value {
-        self.until("hears the others", "() => aura.media()", |now| {
-            entries(&now["audio"]).filter(|entry| number(entry, "energy") > 1e-6).count() >= others
-        })
-        .await
-    }
-
-    /// Starts to measure the longest time without new media.
-    pub async fn watch_gaps(&self) -> anyhow::Result<()> {
-        self.evaluate("() => aura.watch()", Value::Null).await.map(drop)
-    }
-
-    /// The longest time without new audio and without new pictures since `watch_gaps`.
-    pub async fn gaps(&self) -> anyhow::Result<(Duration, Duration)> {
-        let gap = self.evaluate("() => aura.gap()", Value::Null).await?;
-        let milliseconds = |kind: &str| Duration::from_millis(number(&gap, kind) as u64);
-        Ok((milliseconds("audio"), milliseconds("video")))
+    /// Joins with the protocol page: `argument` is that of `client.join`.
+    pub async fn join(&self, argument: Value) -> anyhow::Result<()> {
+        let identity = self.client("join", argument).await?;
+        self.is_known_as(identity.as_str().unwrap_or_default());
+        Ok(())
     }
 
     /// Calls `client.method(argument)` of the protocol page.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::bridge::Bridge;
-use crate::browser::{entries, number};
+use crate::browser::entries;
+use crate::face::{Face, Somebody};
+use crate::senses::{self, Sense};
 use crate::sfu::Sfu;
 use crate::{fixture, wait};
 
@@ -14,6 +16,18 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A participant on LiveKit's Python client.
 pub struct PythonParticipant {
     bridge: Bridge,
+    face: Face,
+    identity: String,
+}
+
+impl Somebody for PythonParticipant {
+    fn face(&self) -> usize {
+        self.face.number()
+    }
+
+    fn known_as(&self) -> String {
+        self.identity.clone()
+    }
 }
 
 impl PythonParticipant {
@@ -22,8 +36,10 @@ impl PythonParticipant {
         let script = fixture::path("interop/python/participant.py");
         let bridge =
             Bridge::start("python", &fixture::python()?, &[&script], &[], fixture::log("python")).await?;
-        bridge.call("join", json!({ "url": url, "token": token, "single": single })).await?;
-        Ok(Self { bridge })
+        let face = Face::take();
+        let join = json!({ "url": url, "token": token, "single": single, "face": face.number() });
+        let identity = bridge.call("join", join).await?;
+        Ok(Self { bridge, face, identity: identity.as_str().unwrap_or_default().to_owned() })
     }
 
     /// Runs a method of participant.py.
@@ -31,41 +47,26 @@ impl PythonParticipant {
         self.bridge.call(method, params).await
     }
 
-    /// Publishes a tone and a moving picture.
+    /// Publishes its tone and its picture.
     pub async fn publish(&self) -> anyhow::Result<()> {
         self.call("publish", json!({})).await.map(drop)
     }
 
-    /// Waits until pictures and sound of `identity` arrive, the sound with energy.
-    pub async fn sees_and_hears(&self, identity: &str) -> Value {
-        let what = format!("python sees and hears {identity}");
-        wait::until(&what, LIMIT, || async {
-            let media = self.call("media", json!({})).await.map_err(|error| format!("{error:#}"))?;
-            let audio = &media[format!("{identity}/audio")];
-            let video = &media[format!("{identity}/video")];
-            let flows = number(audio, "frames") > 50.0
-                && number(audio, "energy") > 0.01
-                && number(video, "frames") > 15.0;
-            if flows { Ok(media) } else { Err(media.to_string()) }
-        })
-        .await
+    /// Waits until it sees and hears every one of `others`, and goes on doing so.
+    pub async fn sees_and_hears<const N: usize>(&self, others: [&dyn Somebody; N]) {
+        self.gets(&others, &[Sense::Sight, Sense::Hearing], "camera").await;
     }
 
-    /// Waits until more of both arrives than has so far.
-    pub async fn sees_and_hears_more(&self, identity: &str) {
-        let what = format!("python goes on seeing and hearing {identity}");
-        let counts = async || {
-            let media = self.call("media", json!({})).await.map_err(|error| format!("{error:#}"))?;
-            let frames = |kind: &str| number(&media[format!("{identity}/{kind}")], "frames");
-            Ok::<_, String>((frames("audio"), frames("video")))
-        };
-        let before = counts().await.unwrap_or_default();
-        wait::until(&what, LIMIT, || async {
-            let now = counts().await?;
-            let grew = now.0 > before.0 + 50.0 && now.1 > before.1 + 10.0;
-            if grew { Ok(()) } else { Err(format!("{before:?}, then {now:?}")) }
-        })
-        .await;
+    /// Waits until it sees the screen that `other` shares, and goes on doing so.
+    pub async fn sees_screen_of(&self, other: &dyn Somebody) {
+        self.gets(&[other], &[Sense::Sight], "screen_share").await;
+    }
+
+    pub(crate) async fn gets(&self, others: &[&dyn Somebody], wanted: &[Sense], source: &str) {
+        let presented = async || self.call("presented", json!({})).await;
+        if let Err(state) = senses::gets(presented, others, wanted, source).await {
+            panic!("{}: {state}", self.identity);
+        }
     }
 
     /// Waits until it has noted an event that passes `test`.

@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Polls `look` until it answers `Ok`; panics after `limit` with what it answered last.
-pub async fn until<T, S, F>(what: &str, limit: Duration, mut look: impl FnMut() -> F) -> T
+/// Polls `look` until it answers `Ok`; after `limit`, what it answered last.
+pub async fn within<T, S, F>(limit: Duration, mut look: impl FnMut() -> F) -> Result<T, String>
 where
     S: Display,
     F: Future<Output = Result<T, S>>,
@@ -25,11 +25,17 @@ where
         }
     })
     .await;
-    match found {
+    found.map_err(|_| last.map_or_else(String::new, |state| state.to_string()))
+}
+
+/// Polls `look` until it answers `Ok`; panics after `limit` with what it answered last.
+pub async fn until<T, S, F>(what: &str, limit: Duration, look: impl FnMut() -> F) -> T
+where
+    S: Display,
+    F: Future<Output = Result<T, S>>,
+{
+    match within(limit, look).await {
         Ok(found) => found,
-        Err(_) => panic!(
-            "not within {limit:?}: {what}; last seen: {}",
-            last.map_or_else(String::new, |state| state.to_string())
-        ),
+        Err(state) => panic!("not within {limit:?}: {what}; last seen: {state}"),
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::browser::Window;
+use crate::face::Somebody;
 use crate::rest::PASSWORD;
 
 /// One connection or two, chosen in the address.
@@ -40,6 +41,24 @@ pub struct WebApp {
     url: String,
 }
 
+impl Somebody for WebApp {
+    fn face(&self) -> usize {
+        self.window.face()
+    }
+
+    fn known_as(&self) -> String {
+        self.window.known_as()
+    }
+
+    fn has_words(&self) -> bool {
+        self.window.has_words()
+    }
+
+    fn page(&self) -> Option<&Window> {
+        Some(&self.window)
+    }
+}
+
 impl WebApp {
     /// The web app at the dashboard's address.
     pub fn new(window: Window, url: &str) -> Self {
@@ -57,6 +76,7 @@ impl WebApp {
         self.window.fill(&id("password"), PASSWORD).await?;
         self.window.click(&id("submit")).await?;
         self.window.see(&id("account")).await?;
+        self.window.is_known_as(name);
         Ok(email)
     }
 

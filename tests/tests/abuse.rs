@@ -200,7 +200,7 @@ impl Bystanders {
 
     /// New pictures and sound arrive on both sides, over the connections they have had from the start.
     async fn are_undisturbed(&self) -> anyhow::Result<()> {
-        tokio::join!(self.alice.sees_and_hears_more("bob"), self.bob.sees_and_hears_more("alice"));
+        tokio::join!(self.alice.sees_and_hears([&self.bob]), self.bob.sees_and_hears([&self.alice]));
         for (name, person) in [("alice", &self.alice), ("bob", &self.bob)] {
             let events = person.call("seen", json!({})).await?;
             let broken = auralink_tests::entries(&events)

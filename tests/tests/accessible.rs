@@ -95,8 +95,9 @@ async fn every_screen(options: WindowOptions) -> Outcome {
     let guest = site.window("Grace", WindowOptions::default()).await?;
     guest.window.goto(&link).await?;
     guest.window.fill(&id("display-name"), "Grace").await?;
+    guest.window.is_known_as("Grace");
     guest.window.click(&id("join")).await?;
-    window.sees_and_hears(1).await;
+    window.sees_and_hears([&guest]).await;
     judged("meeting").await;
     app.chat("hello").await?;
     app.reads("hello").await?;

@@ -15,7 +15,7 @@ use aura_room::{LocalTrack, PublishOptions, Room, RoomOptions, SignalMode};
 use aura_types::{Clock as _, SystemClock};
 use auralink_tests::aic::{AicPerson, Clip, CodecService, Heard, PersonOptions, chords, judge, speech};
 use auralink_tests::speech::{RATE, from_page, write_wav};
-use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, fixture, wait};
+use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, WindowOptions, fixture, wait};
 use serde_json::{Value, json};
 
 /// Everything but a machine that is dead has happened by then.
@@ -51,26 +51,26 @@ impl Page {
     async fn join(sfu: &Sfu, room: &str, clip: &Clip) -> anyhow::Result<Self> {
         let wav = fixture::log("microphone").with_extension("wav");
         write_wav(&wav, &clip.samples)?;
-        let browser = Browser::speaking(&wav).await?;
-        let window = browser.protocol_page("page").await?;
+        let browser = Browser::start().await?;
+        let options = WindowOptions { microphone: Some(wav), ..WindowOptions::default() };
+        let window = browser.protocol_page_with("page", options).await?;
         let raw = json!({ "echoCancellation": false, "noiseSuppression": false, "autoGainControl": false });
         let join = json!({
             "url": sfu.url, "token": sfu.join_token("page", room), "publish": false,
             "options": { "audioCaptureDefaults": raw },
         });
-        window.client("join", join).await?;
+        window.join(join).await?;
         window.client("microphone", json!(true)).await?;
         Ok(Self { window, _browser: browser })
     }
 
-    /// Records one participant from now on.
+    /// Records from now on what the page's element for one participant plays.
     async fn record(&self, identity: &str) -> anyhow::Result<()> {
         let script = "async (identity) => {
-          const audio = () => [...(room.remoteParticipants.get(identity)?.audioTrackPublications.values() ?? [])]
-            .find((publication) => publication.track)?.track.mediaStreamTrack;
-          while (!audio()) await new Promise((resolve) => setTimeout(resolve, 50));
+          const audio = () => document.querySelector(`audio[data-owner='${identity}']`);
+          while (!audio()?.srcObject) await new Promise((resolve) => setTimeout(resolve, 50));
           const context = new AudioContext({ sampleRate: 16000 });
-          const source = context.createMediaStreamSource(new MediaStream([audio()]));
+          const source = context.createMediaStreamSource(audio().srcObject);
           const recorder = context.createScriptProcessor(4096, 1, 1);
           const samples = [];
           recorder.onaudioprocess = ({ inputBuffer }) => {

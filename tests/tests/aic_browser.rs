@@ -1,6 +1,6 @@
 //! Low bandwidth in the web app: AIC between Chromium pages over a data track, and Opus whenever AIC will not do.
 //!
-//! Two people are two Chromiums, so that each has a voice of its own. Thresholds of quality are those of a working
+//! Everybody speaks a recording of their own. Thresholds of quality are those of a working
 //! link, not of a model: how good the model is, `make bench-aic` says.
 #![expect(clippy::print_stdout, reason = "says what it skips, and what was heard")]
 
@@ -29,14 +29,15 @@ const SENT: &str =
 
 struct Site {
     stack: Stack,
-    browsers: Vec<Browser>,
+    browser: Browser,
+    voices: Vec<PathBuf>,
 }
 
 impl Site {
-    /// As many Chromiums as readers; `None`, with a word about it, where there are no recordings.
+    /// As many voices as readers; `None`, with a word about it, where there are no recordings.
     async fn start(readers: &[&str]) -> anyhow::Result<Option<Self>> {
-        let stack = Stack::start().await?;
-        let mut browsers = Vec::new();
+        let (stack, browser) = tokio::try_join!(Stack::start(), Browser::start())?;
+        let mut voices = Vec::new();
         for reader in readers {
             let Some(samples) = speech::reader(reader, 20)? else {
                 println!("skipped: no recorded speech (shared/data/speech or $AURALINK_TEST_DATA)");
@@ -44,14 +45,15 @@ impl Site {
             };
             let wav: PathBuf = stack.folder().join(format!("{reader}.wav"));
             speech::write_wav(&wav, &samples)?;
-            browsers.push(Browser::speaking(&wav).await?);
+            voices.push(wav);
         }
-        Ok(Some(Self { stack, browsers }))
+        Ok(Some(Self { stack, browser, voices }))
     }
 
-    async fn person(&self, browser: usize, name: &str, options: WindowOptions) -> anyhow::Result<WebApp> {
-        let options = WindowOptions { storage: STORAGE.to_vec(), ..options };
-        let app = WebApp::new(self.browsers[browser].window(name, options).await?, &self.stack.url);
+    async fn person(&self, voice: usize, name: &str, options: WindowOptions) -> anyhow::Result<WebApp> {
+        let microphone = Some(self.voices[voice].clone());
+        let options = WindowOptions { storage: STORAGE.to_vec(), microphone, ..options };
+        let app = WebApp::new(self.browser.window(name, options).await?, &self.stack.url);
         app.sign_up(name).await?;
         Ok(app)
     }
@@ -82,22 +84,20 @@ async fn sends(app: &WebApp, state: &str) -> Value {
     app.window.until(&format!("sends {state}"), VIEW, |view| view["state"] == state).await
 }
 
-/// Waits until speech of the other arrives over AIC and is loud enough to be speech.
-async fn hears_aic(app: &WebApp) -> Value {
+/// Waits until speech of the other arrives over AIC, loud enough to be speech, and is played.
+async fn hears_aic(app: &WebApp, from: &WebApp) {
     app.window
         .until("hears AIC", HEARD, |voice| {
             voice["playing"] == true
                 && number(&voice["last"], "decoded") > 50.0
                 && number(&voice["last"], "level") > 0.005
         })
-        .await
+        .await;
+    app.window.hears([from]).await;
 }
 
-/// Waits until Opus of the other arrives and is audible here: packets and energy grow, and nothing turns it down.
-async fn hears_opus(app: &WebApp) -> anyhow::Result<()> {
-    let energy = |media: &Value| entries(&media["audio"]).map(|audio| number(audio, "energy")).sum::<f64>();
-    let before = energy(&app.window.media().await?);
-    app.window.until("hears Opus", "() => aura.media()", |media| energy(media) > before + 1e-4).await;
+/// Waits until no AIC is played any more, nothing turns Opus down, and the other is heard all the same.
+async fn hears_opus(app: &WebApp, from: &WebApp) {
     app.window
         .until("plays no AIC", "() => __aura.aic.voices.heard.filter((voice) => voice.playing).length", |n| {
             *n == 0
@@ -106,7 +106,15 @@ async fn hears_opus(app: &WebApp) -> anyhow::Result<()> {
     let volumes =
         "() => [...__aura.room.remoteParticipants.values()].map((person) => person.getVolume('microphone'))";
     app.window.until("Opus is not turned down", volumes, |all| entries(all).all(|volume| *volume != 0)).await;
-    Ok(())
+    app.window.hears([from]).await;
+}
+
+async fn hear_aic_of_each_other(one: &WebApp, other: &WebApp) {
+    tokio::join!(hears_aic(one, other), hears_aic(other, one));
+}
+
+async fn hear_opus_of_each_other(one: &WebApp, other: &WebApp) {
+    tokio::join!(hears_opus(one, other), hears_opus(other, one));
 }
 
 /// Bytes of RTP payload that audio has taken on the way out.
@@ -148,7 +156,7 @@ async fn two_pages_talk_over_aic() -> Outcome {
     let (alice, bob, _) = site.meeting().await?;
     tokio::try_join!(switch(&alice), switch(&bob))?;
     tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
-    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+    hear_aic_of_each_other(&alice, &bob).await;
 
     // What it costs: nothing as RTP, about 6 kbit/s as data.
     let (opus, start) = (opus_bytes(&alice).await?, alice.window.evaluate(SENT, Value::Null).await?);
@@ -175,15 +183,14 @@ async fn two_pages_talk_over_aic() -> Outcome {
     bob.window.until("falls silent", HEARD, |voice| number(&voice["last"], "level") < 0.001).await;
     bob.window.see(&format!("{tile}[data-speaking=false]")).await?;
     alice.window.click(&id("mic")).await?;
-    hears_aic(&bob).await;
+    hears_aic(&bob, &alice).await;
 
     // Switched off by one, AIC goes on while the other wants it; by both, everything is as before.
     switch(&alice).await?;
-    hears_aic(&bob).await;
+    hears_aic(&bob, &alice).await;
     switch(&bob).await?;
     tokio::join!(sends(&alice, "idle"), sends(&bob, "idle"));
-    hears_opus(&alice).await?;
-    hears_opus(&bob).await?;
+    hear_opus_of_each_other(&alice, &bob).await;
     Ok(())
 }
 
@@ -194,18 +201,18 @@ async fn a_dead_worker_and_a_stranger_bring_opus_back_for_a_while() -> Outcome {
     let (alice, bob, link) = site.meeting().await?;
     tokio::try_join!(switch(&alice), switch(&bob))?;
     tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
-    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+    hear_aic_of_each_other(&alice, &bob).await;
 
     alice.window.evaluate("() => __aura.aic.host.kill()", Value::Null).await?;
     let view = sends(&alice, "low").await;
     assert_eq!(view["reason"], "unavailable", "{view:#}");
-    tokio::try_join!(hears_opus(&alice), hears_opus(&bob))?;
+    hear_opus_of_each_other(&alice, &bob).await;
     let counted =
         alice.window.evaluate("() => __aura.aic.chooser.fallbacks.unavailable", Value::Null).await?;
     assert_eq!(counted, 1);
     // A new worker takes over.
     tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
-    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+    hear_aic_of_each_other(&alice, &bob).await;
 
     let stranger = WindowOptions { blocked: vec!["**/aic-*.wasm"], ..WindowOptions::default() };
     let carol = site.person(0, "Carol", stranger).await?;
@@ -214,7 +221,7 @@ async fn a_dead_worker_and_a_stranger_bring_opus_back_for_a_while() -> Outcome {
         let view = sends(app, "low").await;
         assert_eq!(view["reason"], "unavailable", "{view:#}");
     }
-    carol.window.hears(2).await;
+    carol.window.hears([&alice, &bob]).await;
     // As little as Opus can do with: she has no choice.
     let (bytes, start) = (opus_bytes(&alice).await?, alice.window.evaluate(SENT, Value::Null).await?);
     let now = alice
@@ -227,7 +234,7 @@ async fn a_dead_worker_and_a_stranger_bring_opus_back_for_a_while() -> Outcome {
 
     carol.window.click(&id("leave")).await?;
     tokio::join!(sends(&alice, "aic"), sends(&bob, "aic"));
-    tokio::join!(hears_aic(&alice), hears_aic(&bob));
+    hear_aic_of_each_other(&alice, &bob).await;
     Ok(())
 }
 

@@ -138,6 +138,7 @@ async fn every_recording_can_be_listened_to_and_changed_while_it_plays() -> Outc
         let before = window.evaluate(place, Value::Null).await?.as_f64();
         window.click(&id(&format!("listen-{version}"))).await?;
         window.until(version, place, |now| now.as_f64() > before).await;
+        window.plays().await;
         window.see(&format!("{}[data-playing=\"true\"]", id("listen-play"))).await?;
     }
     Ok(())

@@ -46,18 +46,21 @@ fn paths_are(media: &Value, protocol: &str) {
     }
 }
 
+async fn see_and_hear_each_other(one: &WebApp, other: &WebApp) {
+    tokio::join!(one.window.sees_and_hears([other]), other.window.sees_and_hears([one]));
+}
+
 async fn two_sign_up_and_meet(mode: Mode, options: SfuOptions) -> Outcome {
     let _turn = fixture::turn().await;
     let protocol = if options.tcp_only { "tcp" } else { "udp" };
     let site = Site::start(options).await?;
     let (alice, bob, _) = site.meeting(mode).await?;
-    let (at_alice, at_bob) = tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
-    for media in [&at_alice, &at_bob] {
-        paths_are(media, protocol);
-        let connections = if mode == Mode::Single { 1.0 } else { 2.0 };
-        assert_eq!(number(media, "connections"), connections, "{media:#}");
-    }
+    see_and_hear_each_other(&alice, &bob).await;
     for app in [&alice, &bob] {
+        let media = app.window.media().await?;
+        paths_are(&media, protocol);
+        let connections = if mode == Mode::Single { 1.0 } else { 2.0 };
+        assert_eq!(number(&media, "connections"), connections, "{media:#}");
         assert_eq!(app.window.count(&id("participant-tile")).await?, 2, "{}", app.window.name());
     }
     Ok(())
@@ -111,14 +114,10 @@ async fn a_screen_is_shared_and_taken_back() -> Outcome {
 
     alice.window.click(&id("share")).await?;
     bob.window.see(&shared).await?;
-    bob.window
-        .until("camera and screen decode", "() => aura.media()", |media| {
-            entries(&media["video"]).filter(|video| number(video, "frames") > 5.0).count() == 2
-        })
-        .await;
+    tokio::join!(bob.window.sees_screen_of(&alice), bob.window.sees_and_hears([&alice]));
     alice.window.click(&id("share")).await?;
     bob.window.see_gone(&shared).await?;
-    bob.window.sees_and_hears(1).await;
+    bob.window.sees_and_hears([&alice]).await;
     Ok(())
 }
 
@@ -126,11 +125,11 @@ async fn reload_and_come_back(mode: Mode) -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start(SfuOptions::default()).await?;
     let (alice, bob, _) = site.meeting(mode).await?;
-    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
 
     bob.window.reload().await?;
     bob.window.see(&id("leave")).await?;
-    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
     alice
         .window
         .until(
@@ -164,9 +163,10 @@ async fn a_guest_joins_by_link_without_an_account() -> Outcome {
     let guest = site.window("Guest").await?;
     guest.window.goto(&link).await?;
     guest.window.fill(&id("display-name"), "Grace Guest").await?;
+    guest.window.is_known_as("Grace Guest");
     guest.window.click(&id("join")).await?;
     guest.window.see(&id("leave")).await?;
-    tokio::join!(alice.window.sees_and_hears(1), guest.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &guest).await;
     alice.window.see(&format!("{}:has-text(\"Grace Guest\")", id("participant-tile"))).await?;
     guest.chat("hello from outside").await?;
     alice.reads("hello from outside").await?;
@@ -178,7 +178,7 @@ async fn the_host_mutes_and_removes() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start(SfuOptions::default()).await?;
     let (alice, bob, _) = site.meeting(Mode::Single).await?;
-    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
 
     alice.window.click(&id("participants-toggle")).await?;
     let row = format!("{}:has-text(\"Bob\")", id("participant-row"));
@@ -207,7 +207,7 @@ async fn one_calls_the_other_and_hangs_up() -> Outcome {
     alice.window.click(&format!("{row} {}", id("call-person"))).await?;
     bob.window.see(&id("incoming-call")).await?;
     bob.window.click(&id("accept-call")).await?;
-    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
 
     alice.window.click(&id("hang-up")).await?;
     let ended = format!("{}[data-phase=\"ended\"]", id("call-status"));
@@ -254,7 +254,7 @@ async fn nothing_is_asked_of_third_parties() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start(SfuOptions::default()).await?;
     let (alice, bob, _) = site.meeting(Mode::Single).await?;
-    tokio::join!(alice.window.sees_and_hears(1), bob.window.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
     for app in [&alice, &bob] {
         let requests = app.window.requests().await?;
         assert!(requests.len() > 5, "{requests:?}");

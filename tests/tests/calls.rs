@@ -49,7 +49,7 @@ async fn a_call_from_sign_up_to_completed() -> Outcome {
     let at_bob = enter(&accepted["join"]).await?;
     let active = status_becomes(&alice, &id, "active").await;
     assert!(active["answered_at"].is_string(), "{active}");
-    tokio::join!(at_alice.sees_and_hears(&bob.id), at_bob.sees_and_hears(&alice.id));
+    tokio::join!(at_alice.sees_and_hears([&at_bob]), at_bob.sees_and_hears([&at_alice]));
 
     let (status, problem) = eve.send(Method::POST, &format!("/calls/{id}/token"), Some(&json!({}))).await?;
     assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");

@@ -29,7 +29,7 @@ impl Call {
             "single": self.single,
             "publish": false,
         });
-        window.client("join", argument).await?;
+        window.join(argument).await?;
         Ok(window)
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 async fn browser_joins(browser: &Browser, sfu: &Sfu, identity: &str, room: &str) -> anyhow::Result<Window> {
     let window = browser.protocol_page(identity).await?;
     let token = sfu.join_token(identity, room);
-    window.client("join", json!({ "url": sfu.url, "token": token })).await?;
+    window.join(json!({ "url": sfu.url, "token": token })).await?;
     Ok(window)
 }
 
@@ -19,7 +19,7 @@ async fn python_meets_the_browser(room: &str, single: bool) -> Outcome {
     let python = PythonParticipant::join(&sfu.url, &sfu.join_token("python", room), single).await?;
     python.publish().await?;
 
-    tokio::join!(alice.sees_and_hears(1), python.sees_and_hears("alice"));
+    tokio::join!(alice.sees_and_hears([&python]), python.sees_and_hears([&alice]));
 
     alice.client("data", json!({ "text": "from the browser", "topic": "t" })).await?;
     python.event("data", |event| event["text"] == "from the browser" && event["from"] == "alice").await;
@@ -98,7 +98,7 @@ async fn the_server_sdk_moderates_people_in_a_browser() -> Outcome {
         browser_joins(&browser, &sfu, "alice", ROOM),
         browser_joins(&browser, &sfu, "bob", ROOM)
     )?;
-    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    tokio::join!(alice.sees_and_hears([&bob]), bob.sees_and_hears([&alice]));
 
     let people = sdk.rooms("listParticipants", json!([ROOM])).await?;
     let mut identities: Vec<&str> =
@@ -214,8 +214,8 @@ async fn a_token_of_the_server_sdk_opens_the_room_with_its_rights_only() -> Outc
     let token = sdk.token(token).await?;
     let alice = browser_joins(&browser, &sfu, "alice", ROOM).await?;
     let listener = browser.protocol_page("listener").await?;
-    listener.client("join", json!({ "url": sfu.url, "token": token, "publish": false })).await?;
-    listener.sees_and_hears(1).await;
+    listener.join(json!({ "url": sfu.url, "token": token, "publish": false })).await?;
+    listener.sees_and_hears([&alice]).await;
     alice
         .until("who the token says", "() => client.people()", |people| {
             entries(people).any(|person| {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, entries, fixture, number};
+use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, entries, fixture, number, wait};
 use serde_json::{Value, json};
 
 /// One peer connection, or one each way.
@@ -41,7 +41,7 @@ impl Call {
         if let (Some(into), Some(from)) = (argument.as_object_mut(), more.as_object()) {
             into.extend(from.clone());
         }
-        window.client("join", argument).await?;
+        window.join(argument).await?;
         Ok(window)
     }
 
@@ -50,13 +50,18 @@ impl Call {
     }
 }
 
+async fn see_and_hear_each_other(one: &Window, other: &Window) {
+    tokio::join!(one.sees_and_hears([other]), other.sees_and_hears([one]));
+}
+
 async fn two_meet(room: &'static str, mode: Mode, options: SfuOptions) -> Outcome {
     let _turn = fixture::turn().await;
     let protocol = if options.tcp_only { "tcp" } else { "udp" };
     let call = Call::start(room, mode, options).await?;
     let (alice, bob) = call.two().await?;
-    let (at_alice, at_bob) = tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
-    for seen in [at_alice, at_bob] {
+    see_and_hear_each_other(&alice, &bob).await;
+    for window in [&alice, &bob] {
+        let seen = window.media().await?;
         let connections = if mode == Mode::Single { 1.0 } else { 2.0 };
         assert_eq!(number(&seen, "connections"), connections, "{seen:#}");
         assert!(entries(&seen["paths"]).count() > 0, "{seen:#}");
@@ -93,7 +98,7 @@ async fn three_see_each_other_and_learn_who_leaves() -> Outcome {
     let call = Call::start("three", Mode::Single, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
     let carol = call.join("carol").await?;
-    tokio::join!(alice.sees_and_hears(2), carol.sees_and_hears(2));
+    tokio::join!(alice.sees_and_hears([&bob, &carol]), carol.sees_and_hears([&alice, &bob]));
 
     bob.client("leave", Value::Null).await?;
     alice.event("left", |event| event["from"] == "bob").await;
@@ -102,7 +107,7 @@ async fn three_see_each_other_and_learn_who_leaves() -> Outcome {
             entries(people).map(|person| &person["identity"]).eq(["alice"])
         })
         .await;
-    alice.sees_and_hears(1).await;
+    alice.sees_and_hears([&carol]).await;
     Ok(())
 }
 
@@ -125,14 +130,14 @@ async fn everything_said_arrives(room: &'static str, mode: Mode) -> Outcome {
     bob.client("data", json!({ "text": "for alice", "to": ["alice"] })).await?;
     alice.event("data", |event| event["text"] == "for alice" && event["from"] == "bob").await;
     // Lossy may be lost, so it is repeated until it is not.
-    alice
-        .until(
-            "a lossy packet arrives",
-            "async () => { await client.data({ text: 'lossy', reliable: false, topic: 'l' }); return 1; }",
-            |_| true,
-        )
-        .await;
-    bob.event("data", |event| event["text"] == "lossy").await;
+    wait::until("a lossy packet arrives", Duration::from_secs(10), || async {
+        let text = |error: anyhow::Error| format!("{error:#}");
+        let lossy = json!({ "text": "lossy", "reliable": false, "topic": "l" });
+        alice.client("data", lossy).await.map_err(text)?;
+        let seen = bob.evaluate("() => client.events", Value::Null).await.map_err(text)?;
+        if entries(&seen).any(|event| event["text"] == "lossy") { Ok(()) } else { Err(seen.to_string()) }
+    })
+    .await;
 
     let long = "long text ".repeat(5_000);
     alice.client("text", json!(long)).await?;
@@ -163,18 +168,15 @@ async fn a_screen_is_shared_and_taken_back() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("screen", Mode::Single, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
 
     alice.client("share", json!(true)).await?;
     bob.event("subscribed", |event| event["source"] == "screen_share").await;
-    bob.until("two pictures decode", "() => aura.media()", |media| {
-        entries(&media["video"]).filter(|video| number(video, "frames") > 5.0).count() == 2
-    })
-    .await;
+    tokio::join!(bob.sees_screen_of(&alice), bob.sees_and_hears([&alice]));
 
     alice.client("share", json!(false)).await?;
     bob.event("unsubscribed", |event| event["source"] == "screen_share").await;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
     Ok(())
 }
 
@@ -183,7 +185,7 @@ async fn mute_is_seen_and_undone() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("mute", Mode::Dual, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
 
     alice.client("microphone", json!(false)).await?;
     bob.event("muted", |event| event["source"] == "microphone" && event["from"] == "alice").await;
@@ -193,7 +195,7 @@ async fn mute_is_seen_and_undone() -> Outcome {
     alice.client("microphone", json!(true)).await?;
     alice.client("camera", json!(true)).await?;
     bob.event("unmuted", |event| event["source"] == "camera").await;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
     Ok(())
 }
 
@@ -201,12 +203,12 @@ async fn mute_is_seen_and_undone() -> Outcome {
 async fn a_track_is_left_and_taken_again() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("subscription", Mode::Single, SfuOptions::default()).await?;
-    let (_alice, bob) = call.two().await?;
-    bob.sees_and_hears(1).await;
+    let (alice, bob) = call.two().await?;
+    bob.sees_and_hears([&alice]).await;
     bob.client("subscribe", json!({ "from": "alice", "source": "camera", "on": false })).await?;
     bob.event("unsubscribed", |event| event["source"] == "camera").await;
     bob.client("subscribe", json!({ "from": "alice", "source": "camera", "on": true })).await?;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
     Ok(())
 }
 
@@ -214,15 +216,17 @@ async fn a_track_is_left_and_taken_again() -> Outcome {
 async fn a_smaller_picture_comes_on_request() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("simulcast", Mode::Single, SfuOptions::default()).await?;
-    let (_alice, bob) = call.two().await?;
-    bob.sees_and_hears(1).await;
-    let width =
-        |media: &Value| entries(&media["video"]).map(|video| number(video, "width")).fold(0.0, f64::max);
+    let (alice, bob) = call.two().await?;
+    bob.sees_and_hears([&alice]).await;
+    let shown = "() => aura.presented()";
+    let width = |presented: &Value| entries(presented).map(|one| number(one, "width")).fold(0.0, f64::max);
 
     bob.client("quality", json!({ "from": "alice", "source": "camera", "quality": 0 })).await?;
-    bob.until("the low layer", "() => aura.media()", |media| (1.0..=320.0).contains(&width(media))).await;
+    bob.until("the low layer", shown, |presented| (1.0..=320.0).contains(&width(presented))).await;
+    bob.sees_and_hears([&alice]).await;
     bob.client("quality", json!({ "from": "alice", "source": "camera", "quality": 2 })).await?;
-    bob.until("the high layer", "() => aura.media()", |media| width(media) >= 640.0).await;
+    bob.until("the high layer", shown, |presented| width(presented) >= 640.0).await;
+    bob.sees_and_hears([&alice]).await;
     Ok(())
 }
 
@@ -257,7 +261,7 @@ async fn reload_and_come_back(room: &'static str, mode: Mode) -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start(room, mode, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
 
     alice.reload().await?;
     let argument = json!({
@@ -265,8 +269,8 @@ async fn reload_and_come_back(room: &'static str, mode: Mode) -> Outcome {
         "token": call.sfu.join_token("alice", room),
         "single": mode == Mode::Single,
     });
-    alice.client("join", argument).await?;
-    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    alice.join(argument).await?;
+    see_and_hear_each_other(&alice, &bob).await;
     bob.until("one alice, no ghost", "() => client.people()", |people| entries(people).count() == 1).await;
     Ok(())
 }
@@ -300,7 +304,7 @@ async fn recovers_from(room: &'static str, mode: Mode, scenario: &str) -> Outcom
     let _turn = fixture::turn().await;
     let call = Call::start(room, mode, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
-    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
     // She comes back with a token that says what the server let her say of herself.
     let refused = alice.client("metadata", json!("x".repeat(60_000))).await?;
     assert_eq!(refused, json!({ "refused": "exceeds metadata size limit", "reason": LIMIT_EXCEEDED }));
@@ -308,7 +312,7 @@ async fn recovers_from(room: &'static str, mode: Mode, scenario: &str) -> Outcom
     assert_eq!(alice.client("metadata", json!(metadata)).await?, Value::Null);
     alice.client("simulate", json!(scenario)).await?;
     alice.event("reconnected", |_| true).await;
-    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
+    see_and_hear_each_other(&alice, &bob).await;
     bob.until("what alice says of herself", "() => client.people()", |people| {
         entries(people).any(|person| person["metadata"] == metadata.as_str())
     })
@@ -341,11 +345,11 @@ async fn a_resume_does_not_interrupt_media() -> Outcome {
     let _turn = fixture::turn().await;
     let call = Call::start("gap", Mode::Single, SfuOptions::default()).await?;
     let (alice, bob) = call.two().await?;
-    tokio::join!(alice.sees_and_hears(1), bob.sees_and_hears(1));
-    bob.watch_gaps().await?;
+    see_and_hear_each_other(&alice, &bob).await;
+    bob.watch_gaps([&alice]).await?;
     alice.client("simulate", json!("resume-reconnect")).await?;
     alice.event("reconnected", |_| true).await;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
     let (audio, video) = bob.gaps().await?;
     assert!(
         audio < Duration::from_secs(2) && video < Duration::from_secs(3),

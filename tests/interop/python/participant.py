@@ -1,27 +1,33 @@
 """LiveKit's Python client for the Rust tests: one JSON request a line on stdin, one JSON reply a line on stdout.
 
-A participant that publishes a tone and a moving picture and counts what it receives. The tests hold every
-expectation; this file only does what they ask and says what it saw.
+A participant that publishes a person's tone and moving picture, and says whose it sees and hears. The tests hold
+every expectation; this file only does what they ask and says what it saw.
 """
 
 import asyncio
 import json
-import math
 import sys
-from array import array
 
 from livekit import rtc
 
-RATE = 48_000
-FRAME = RATE // 100
-WIDTH, HEIGHT = 320, 180
+from face import FPS, FRAME, HEIGHT, RATE, WIDTH, Entry, pictures, tone
+
+SOURCES = {
+    rtc.TrackSource.SOURCE_CAMERA: "camera",
+    rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
+    rtc.TrackSource.SOURCE_SCREENSHARE: "screen_share",
+}
 
 
 class Participant:
     def __init__(self):
         self.room = rtc.Room()
+        self.face = 0
         self.events = []
-        self.received = {}
+        # Of every track that is subscribed, by its identifier; a track that comes anew begins anew.
+        self.entries = {}
+        self.subscribed = 0
+        self.published = {}
         self.data_tracks = {}
         self.frames = {}
         self.tasks = set()
@@ -33,6 +39,7 @@ class Participant:
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.done)
+        return task
 
     def done(self, task):
         self.tasks.discard(task)
@@ -40,8 +47,9 @@ class Participant:
             self.note("fault", text=repr(task.exception()))
             print(repr(task.exception()), file=sys.stderr, flush=True)
 
-    async def join(self, url, token, single=True):
+    async def join(self, url, token, face, single=True):
         room = self.room
+        self.face = face
         room.on("participant_connected", lambda p: self.note("joined", **{"from": p.identity}))
         room.on("participant_disconnected", lambda p: self.note("left", **{"from": p.identity}))
         room.on("disconnected", lambda reason: self.note("disconnected", reason=int(reason)))
@@ -49,6 +57,7 @@ class Participant:
         room.on("reconnected", lambda: self.note("reconnected"))
         room.on("track_muted", lambda p, pub: self.note("muted", **{"from": p.identity, "sid": pub.sid}))
         room.on("track_subscribed", self.on_track)
+        room.on("track_unsubscribed", self.on_track_gone)
         room.on("data_received", self.on_data)
         room.on("data_track_published", self.on_data_track)
         room.on("chat_message", lambda m, p: self.note("chat", text=m.message))
@@ -75,56 +84,70 @@ class Participant:
     def on_track(self, track, publication, participant):
         is_audio = track.kind == rtc.TrackKind.KIND_AUDIO
         kind = "audio" if is_audio else "video"
-        self.note("subscribed", kind=kind, **{"from": participant.identity})
-        count = self.received.setdefault(f"{participant.identity}/{kind}", {"frames": 0, "energy": 0.0})
-        self.spawn(self.listen(track, count) if is_audio else self.watch(track, count))
+        source = SOURCES.get(publication.source)
+        self.subscribed += 1
+        entry = Entry(self.subscribed, kind, participant.identity, source)
+        self.entries[publication.sid] = entry
+        self.note("subscribed", kind=kind, source=source, **{"from": participant.identity})
+        self.spawn(self.listen(track, entry) if is_audio else self.watch(track, entry))
 
-    async def listen(self, track, count):
-        stream = rtc.AudioStream(track)
+    def on_track_gone(self, track, publication, participant):
+        self.entries.pop(publication.sid, None)
+        self.note("unsubscribed", source=SOURCES.get(publication.source), **{"from": participant.identity})
+
+    async def listen(self, track, entry):
+        stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
         async for event in stream:
-            samples = array("h", bytes(event.frame.data))
-            count["frames"] += 1
-            count["energy"] += sum((s / 32768) ** 2 for s in samples[::16]) * 16
+            entry.hear(bytes(event.frame.data))
         await stream.aclose()
 
-    async def watch(self, track, count):
-        stream = rtc.VideoStream(track)
+    async def watch(self, track, entry):
+        # What is not looked at in time is not waited for.
+        stream = rtc.VideoStream(track, capacity=2, format=rtc.VideoBufferType.I420)
         async for event in stream:
-            count["frames"] += 1
-            count["width"], count["height"] = event.frame.width, event.frame.height
+            entry.look_at(event.frame)
         await stream.aclose()
 
     async def publish(self):
-        audio = rtc.AudioSource(RATE, 1)
-        video = rtc.VideoSource(WIDTH, HEIGHT)
-        me = self.room.local_participant
-        await me.publish_track(
-            rtc.LocalAudioTrack.create_audio_track("tone", audio),
-            rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE),
-        )
-        await me.publish_track(
-            rtc.LocalVideoTrack.create_video_track("picture", video),
-            rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA),
-        )
-        self.spawn(self.sing(audio))
-        self.spawn(self.paint(video))
+        await self.publish_microphone()
+        await self.publish_video("camera")
+
+    async def publish_microphone(self):
+        source = rtc.AudioSource(RATE, 1)
+        track = rtc.LocalAudioTrack.create_audio_track("tone", source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await self.publish_as("microphone", track, options, self.sing(source))
+
+    async def publish_video(self, source):
+        """A camera, or a screen that shows the same."""
+        picture = rtc.VideoSource(WIDTH, HEIGHT)
+        track = rtc.LocalVideoTrack.create_video_track(source, picture)
+        kind = next(kind for kind, name in SOURCES.items() if name == source)
+        await self.publish_as(source, track, rtc.TrackPublishOptions(source=kind), self.paint(picture))
+
+    async def publish_as(self, source, track, options, work):
+        if source in self.published:
+            # The server has taken that one back.
+            self.published.pop(source)[1].cancel()
+        publication = await self.room.local_participant.publish_track(track, options)
+        self.published[source] = (publication, self.spawn(work))
+
+    async def unpublish(self, source):
+        publication, work = self.published.pop(source)
+        work.cancel()
+        await self.room.local_participant.unpublish_track(publication.sid)
 
     async def sing(self, source):
-        at = 0
         while True:
-            wave = (int(12_000 * math.sin(2 * math.pi * 440 * (at + n) / RATE)) for n in range(FRAME))
-            # capture_frame waits while its queue is full: the source is the clock.
-            await source.capture_frame(rtc.AudioFrame(array("h", wave).tobytes(), RATE, 1, FRAME))
-            at += FRAME
+            for frame in tone(self.face):
+                # capture_frame waits while its queue is full: the source is the clock.
+                await source.capture_frame(rtc.AudioFrame(frame, RATE, 1, FRAME))
 
     async def paint(self, source):
-        step = 0
         while True:
-            shade = bytes([step * 5 % 256, 128, 255 - step * 3 % 256, 255])
-            frame = rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.RGBA, shade * (WIDTH * HEIGHT))
-            source.capture_frame(frame)
-            step += 1
-            await asyncio.sleep(1 / 15)
+            for picture in pictures(self.face):
+                source.capture_frame(rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, picture))
+                await asyncio.sleep(1 / FPS)
 
     async def people(self):
         return [
@@ -138,8 +161,20 @@ class Participant:
             for p in self.room.remote_participants.values()
         ]
 
-    async def media(self):
-        return self.received
+    async def presented(self):
+        return [entry.seen for entry in self.entries.values()]
+
+    async def subscribe(self, changes):
+        for change in changes:
+            for publication in self.room.remote_participants[change["from"]].track_publications.values():
+                if SOURCES.get(publication.source) == change["source"]:
+                    publication.set_subscribed(change["on"])
+
+    async def may_publish(self):
+        return self.room.local_participant.permissions.can_publish
+
+    async def reconnect(self):
+        await self.room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
 
     async def seen(self):
         return self.events
@@ -187,7 +222,8 @@ class Participant:
 
 
 METHODS = {
-    "join", "publish", "people", "media", "seen", "data", "text", "rpc", "metadata", "leave",
+    "join", "publish", "publish_microphone", "publish_video", "unpublish", "subscribe", "reconnect", "may_publish",
+    "presented", "people", "seen", "data", "text", "rpc", "metadata", "leave",
     "publish_data", "push_data", "heard_data",
 }
 
