@@ -7,6 +7,7 @@
 pub mod aic;
 pub mod bridge;
 pub mod browser;
+pub mod client;
 pub mod codec_bench;
 pub mod face;
 pub mod fixture;
@@ -26,6 +27,7 @@ pub mod web_app;
 mod service;
 
 pub use browser::{Browser, Window, WindowOptions, entries, number};
+pub use client::Client;
 pub use face::{Face, Somebody};
 pub use interop::{PythonParticipant, ServerSdk};
 pub use outcome::Outcome;
