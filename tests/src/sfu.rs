@@ -16,8 +16,8 @@ use crate::token;
 const KEY: &str = "APItesttesttest";
 const SECRET: &str = "a-secret-only-tests-use-0123456789abcdef";
 pub(crate) const SERVICE_SECRET: &str = "a-service-secret-only-tests-use-0123456789";
-/// UDP ports kept free for the shards: one each.
-const SHARDS: u16 = 4;
+/// Media threads, whatever the machine has: each takes a UDP port, and only so many are kept free.
+const SHARDS: u16 = 2;
 
 /// How the SFU under test differs from its defaults.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +75,7 @@ impl Sfu {
             ("AURA_SFU__HTTP_ADDR", loopback(http)),
             ("AURA_SFU__GRPC_ADDR", loopback(grpc)),
             ("AURA_SFU__ADMIN_ADDR", loopback(admin)),
+            ("AURA_SFU__RTC__SHARDS", SHARDS.to_string()),
             ("AURA_SFU__RTC__UDP_PORT", udp.to_string()),
             ("AURA_SFU__RTC__UDP_ENABLED", (!options.tcp_only).to_string()),
             ("AURA_SFU__RTC__TCP_PORT", tcp.to_string()),

@@ -24,6 +24,12 @@ struct Up {
     url: String,
 }
 
+/// As many as `Up::start` names, the last of them once for every core.
+fn ports() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    free_ports(9 + u16::try_from(cores.min(50)).unwrap_or(50))
+}
+
 impl Up {
     fn start(data: &Path, ports: u16) -> anyhow::Result<Self> {
         let options = [
@@ -122,9 +128,9 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .prefix("aura-up-")
         .tempdir()?;
-    let ports = free_ports(14);
+    let chosen = ports();
 
-    let mut up = Up::start(folder.path(), ports)?;
+    let mut up = Up::start(folder.path(), chosen)?;
     up.says("AuraLink is ready").await;
     let account = up.says("account:").await;
     let mut words = account.split_whitespace().skip_while(|word| *word != "account:").skip(1);
@@ -135,7 +141,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     let page = reqwest::get(&up.url).await?;
     assert!(page.status().is_success() && page.text().await?.contains("<!doctype html>"), "no web app");
 
-    let mut second = Up::start(folder.path(), free_ports(14))?;
+    let mut second = Up::start(folder.path(), ports())?;
     let refused = timeout(START, second.child.wait()).await??;
     assert!(!refused.success(), "two stacks in one folder");
 
@@ -163,7 +169,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     .await;
     assert!(reqwest::get(&url).await.is_err(), "something still answers");
 
-    let mut again = Up::start(folder.path(), ports)?;
+    let mut again = Up::start(folder.path(), chosen)?;
     again.says("AuraLink is ready").await;
     let account = again.says("account:").await;
     assert!(account.contains(&password), "the accounts changed: {account}");
