@@ -6,8 +6,9 @@ import type { Share, SharePreview, StoredFile } from "./types";
 export const listRoomFiles = (api: Api, room_id: string): Promise<{ items: StoredFile[] }> =>
   body(api.GET("/api/v1/rooms/{room_id}/files", { params: { path: { room_id }, query: { limit: 100 } } }));
 
+/** What the caller uploaded, for themselves and into rooms. */
 export const listMyFiles = (api: Api): Promise<{ items: StoredFile[] }> =>
-  body(api.GET("/api/v1/files", { params: { query: { limit: 100 } } }));
+  body(api.GET("/api/v1/files", { params: { query: { in_rooms: true, limit: 100 } } }));
 
 export const deleteFile = (api: Api, file_id: string): Promise<void> =>
   done(api.DELETE("/api/v1/files/{file_id}", { params: { path: { file_id } } }));

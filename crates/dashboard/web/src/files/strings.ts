@@ -13,6 +13,7 @@ export const t = area("files", {
   delete_text: "Nobody can download it any more, and its share links stop working.",
   delete_action: "Delete",
   link: "Share link for {name}",
+  full: "There is no room left for it. Delete files that are not needed any more.",
   too_large: "“{name}” is larger than 100 MB.",
   in_room: "In a room",
   in_room_text: "Everybody in that room sees it",

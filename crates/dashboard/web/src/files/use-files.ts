@@ -40,7 +40,7 @@ export function useFiles(api: Api, roomId: string | null, onUploaded: (file: Sto
       list.set((files) => [stored, ...files.filter((other) => other.id !== stored.id)]);
       onUploaded(stored);
     } catch (error) {
-      toast(`${brief(file.name)}: ${messageOf(error)}`, { icon: "warning" });
+      toast(`${brief(file.name)}: ${messageOf(error, { failed_precondition: t("full") })}`, { icon: "warning" });
     } finally {
       setUploads((all) => all.filter((one) => one.id !== id));
     }
