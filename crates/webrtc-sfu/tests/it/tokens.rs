@@ -224,7 +224,7 @@ async fn whoever_has_the_longest_metadata_can_come_again() {
         let Some(Response::Update(update)) = resumed.next().await else { panic!("everyone") };
         assert_eq!(own(update.participants).as_ref(), Some(&metadata));
         // Over again, with two connections and with one, and with a description along.
-        let offer = base64::engine::general_purpose::URL_SAFE.encode([0x22].repeat(9_000));
+        let offer = base64::engine::general_purpose::URL_SAFE.encode([0x22].repeat(9_001));
         for path in [
             format!("/rtc?access_token={renewed}&auto_subscribe=1&sdk=js&version=2.23.0&protocol=16"),
             format!("/rtc/v1?access_token={renewed}&join_request="),
