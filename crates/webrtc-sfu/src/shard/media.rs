@@ -42,7 +42,8 @@ impl Shard {
             return;
         }
         if let Some(level) = packet.header.ext_vals.audio_level {
-            track.level.observe(now, level.unsigned_abs());
+            let (timestamp, clock_rate) = (packet.header.timestamp, format.codec.clock_rate());
+            track.level.observe(now, timestamp, clock_rate, level.unsigned_abs());
         }
         if let Some(aic) = &mut track.aic {
             aic.observe(format.codec, &packet);
