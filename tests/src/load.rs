@@ -16,4 +16,4 @@ pub use machine::{cores, cpu_time, pin};
 pub use meter::{Latency, median};
 pub use source::Media;
 pub use swarm::Target;
-pub use workload::{Joins, Outcome, Plan, baseline, fan_out, joins};
+pub use workload::{Hall, Joins, Outcome, Plan, baseline, fan_out, joins};

@@ -46,6 +46,11 @@ impl Media {
         }
     }
 
+    /// Packets of one publisher in a second.
+    pub(super) fn packets_per_s(self) -> f64 {
+        self.packets_per_turn() as f64 / self.interval().as_secs_f64()
+    }
+
     fn packets_per_turn(self) -> usize {
         match self {
             Self::Audio => 1,

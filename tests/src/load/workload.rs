@@ -1,7 +1,8 @@
 //! What is measured.
 //!
-//! The server stays far below saturation; its cost is the processor time it used per packet that arrived, so what the
-//! clients cost does not matter. Windows follow each other on the same connections.
+//! Below saturation the server's cost is the processor time it used per packet that arrived, so what the clients cost
+//! does not matter. At saturation what counts is how much arrives; then it matters who is saturated, so both sides' share
+//! of a processor is told. Windows follow each other on the same connections.
 
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub struct Outcome {
     pub loss: f64,
     /// Share of one processor the server used while everybody was connected and nobody sent.
     pub idle_cpu: f64,
+    /// Share of one processor the server used while packets flowed.
+    pub server_cpu: f64,
+    /// The same of the generator: near 1 it is what limits.
+    pub generator_cpu: f64,
+    /// What publishers sent, as a share of what they should have: a generator that is late sends less.
+    pub offered: f64,
     /// Of all windows.
     pub p50: Duration,
     /// Of all windows.
@@ -68,14 +75,31 @@ pub struct Joins {
     pub cpu: Duration,
 }
 
-/// One publisher, many subscribers.
-pub fn fan_out(target: &Target, media: Media, subscribers: usize, plan: Plan) -> anyhow::Result<Outcome> {
+/// Publishers of one room, and everybody who gets all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Hall {
+    /// What each publisher sends.
+    pub media: Media,
+    /// Publishers.
+    pub publishers: usize,
+    /// Subscribers.
+    pub subscribers: usize,
+    /// More than the server or the generator may manage: loss is a result, not a fault.
+    pub saturating: bool,
+}
+
+/// A hall at work.
+pub fn fan_out(target: &Target, hall: Hall, plan: Plan) -> anyhow::Result<Outcome> {
     let mut swarm = Swarm::new()?;
-    let room = format!("load-{}-{subscribers}", std::process::id());
-    let publisher = swarm.join(target, &room, Role::Publisher(media))?;
-    swarm.run_until("the publisher", JOIN_LIMIT, |swarm| Ok(swarm.is_ready(publisher)))?;
+    let room = format!("load-{}-{}-{}", std::process::id(), hall.publishers, hall.subscribers);
+    let mut publishers = Vec::new();
+    for _ in 0..hall.publishers {
+        let publisher = swarm.join(target, &room, Role::Publisher(hall.media))?;
+        swarm.run_until("a publisher", JOIN_LIMIT, |swarm| Ok(swarm.is_ready(publisher)))?;
+        publishers.push(publisher);
+    }
     let mut ids = Vec::new();
-    for _ in 0..subscribers {
+    for _ in 0..hall.subscribers {
         ids.push(swarm.join(target, &room, Role::Subscriber)?);
         if ids.len().is_multiple_of(JOINING) {
             swarm.run_until("subscribers", JOIN_LIMIT, |swarm| Ok(all_ready(swarm, &ids)))?;
@@ -88,10 +112,12 @@ pub fn fan_out(target: &Target, media: Media, subscribers: usize, plan: Plan) ->
     swarm.run(plan.window)?;
     let idle_cpu = (cpu_time(target.pid)? - before).as_secs_f64() / plan.window.as_secs_f64();
 
-    swarm.start(publisher);
-    everyone_receives(&mut swarm, subscribers)?;
+    for publisher in publishers {
+        swarm.start(publisher);
+    }
+    everyone_receives(&mut swarm, hall)?;
     swarm.run(plan.warm_up)?;
-    let measured = windows(&mut swarm, subscribers, plan, Some(target.pid))?;
+    let measured = windows(&mut swarm, hall, plan, Some(target.pid))?;
     swarm.leave_all();
     Ok(Outcome { idle_cpu, ..measured })
 }
@@ -103,7 +129,7 @@ pub fn baseline(media: Media, plan: Plan) -> anyhow::Result<Outcome> {
     swarm.run_until("the pair", JOIN_LIMIT, |swarm| Ok(all_ready(swarm, &[publisher, subscriber])))?;
     swarm.start(publisher);
     swarm.run(plan.warm_up)?;
-    windows(&mut swarm, 1, plan, None)
+    windows(&mut swarm, Hall { media, publishers: 1, subscribers: 1, saturating: false }, plan, None)
 }
 
 /// Joins `count` clients, some at a time, four to a room; each until its media connection is up.
@@ -137,53 +163,67 @@ fn all_ready(swarm: &Swarm, ids: &[usize]) -> bool {
     ids.iter().all(|id| swarm.is_ready(*id))
 }
 
-/// Waits until a short window loses nothing: every subscription is up and past its first keyframe.
-fn everyone_receives(swarm: &mut Swarm, subscribers: usize) -> anyhow::Result<()> {
+/// Waits until a short window loses nothing: every subscription is up and past its first keyframe. Of a hall that may be
+/// too much for the server, until nearly everything arrives, or what does no longer grows.
+fn everyone_receives(swarm: &mut Swarm, hall: Hall) -> anyhow::Result<()> {
+    let mut best = 0.0;
+    let mut since_better = 0;
     for _ in 0..40 {
         swarm.meter.open();
         swarm.run(Duration::from_millis(300))?;
         swarm.meter.close();
         swarm.run(STRAGGLERS)?;
         let window = swarm.meter.take();
-        if window.sent > 0 && window.received == window.sent * subscribers as u64 {
+        let expected = window.sent * hall.subscribers as u64;
+        if window.sent > 0 && window.received == expected {
+            return Ok(());
+        }
+        let share = window.received as f64 / (expected as f64).max(1.0);
+        since_better = if share > best * 1.02 { 0 } else { since_better + 1 };
+        best = share.max(best);
+        if hall.saturating && best > 0.0 && since_better >= 5 {
             return Ok(());
         }
     }
     anyhow::bail!("not every subscriber receives everything")
 }
 
-fn windows(
-    swarm: &mut Swarm,
-    subscribers: usize,
-    plan: Plan,
-    server: Option<u32>,
-) -> anyhow::Result<Outcome> {
+fn windows(swarm: &mut Swarm, hall: Hall, plan: Plan, server: Option<u32>) -> anyhow::Result<Outcome> {
     let used = || server.map_or(Ok(Duration::ZERO), cpu_time);
+    let own = || cpu_time(std::process::id());
     let (mut sent, mut received, mut costs, mut rates) = (0, 0, Vec::new(), Vec::new());
+    let (mut server_shares, mut generator_shares) = (Vec::new(), Vec::new());
     let mut latencies = Vec::new();
     for _ in 0..plan.runs {
-        let before = used()?;
+        let (before, own_before) = (used()?, own()?);
         swarm.meter.open();
         swarm.run(plan.window)?;
         swarm.meter.close();
-        let cost = used()? - before;
+        let (cost, own_cost) = (used()? - before, own()? - own_before);
         swarm.run(STRAGGLERS)?;
         let window = swarm.meter.take();
         ensure!(window.received > 0, "nothing arrived");
-        sent += window.sent * subscribers as u64;
+        sent += window.sent;
         received += window.received;
         costs.push(cost.as_secs_f64() / window.received as f64 * 1e6);
         rates.push(window.received as f64 / plan.window.as_secs_f64());
+        server_shares.push(cost.as_secs_f64() / plan.window.as_secs_f64());
+        generator_shares.push(own_cost.as_secs_f64() / plan.window.as_secs_f64());
         latencies.push(window.latency());
     }
     let over = |share: f64| middle(&latencies, share);
     let (cpu_s_per_million, spread) = median(&costs);
+    let whole = plan.window.as_secs_f64() * plan.runs as f64;
+    let nominal = hall.media.packets_per_s() * hall.publishers as f64 * whole;
     Ok(Outcome {
         packets_per_s: median(&rates).0,
         cpu_s_per_million,
         spread,
-        loss: 1.0 - received as f64 / sent as f64,
+        loss: 1.0 - received as f64 / (sent * hall.subscribers as u64) as f64,
         idle_cpu: 0.0,
+        server_cpu: median(&server_shares).0,
+        generator_cpu: median(&generator_shares).0,
+        offered: sent as f64 / nominal,
         p50: over(0.5),
         p99: over(0.99),
         p999: over(0.999),
