@@ -112,6 +112,8 @@ pub(crate) struct Converter {
     source: Source,
     sink: Sink,
     next_sequence: u16,
+    /// Where what was passed on undecoded ends.
+    relayed_until: Option<u32>,
     /// Frames concealed since the last packet out.
     concealed: u32,
     usage: Usage,
@@ -143,6 +145,7 @@ impl Converter {
             sink,
             next_sequence: 0,
             concealed: 0,
+            relayed_until: None,
             usage: Usage::default(),
             last_reason: None,
         })
@@ -188,6 +191,29 @@ impl Converter {
         };
         self.count_input(carried, packet.payload.len() as u64, frames, concealed as u64, took);
         Ok(self.number(made, took))
+    }
+
+    /// The pause that nobody sent before `packet`, for unary audio, which has no clock but its own length.
+    pub(crate) fn pause_before(&mut self, packet: &pb::Packet) -> Result<Vec<pb::Packet>, Refusal> {
+        let sequence = u16::try_from(packet.sequence).map_err(|_| Refusal::Sequence)?;
+        let heard = self.source.pause_before(sequence, packet.rtp_timestamp)?;
+        self.pause(&heard)
+    }
+
+    /// The pause after the last packet, until `timestamp`.
+    pub(crate) fn pause_until(&mut self, timestamp: u32) -> Result<Vec<pb::Packet>, Refusal> {
+        let heard = self.source.pause_until(timestamp)?;
+        self.pause(&heard)
+    }
+
+    fn pause(&mut self, heard: &[Heard]) -> Result<Vec<pb::Packet>, Refusal> {
+        let made = self.encode(heard, Duration::ZERO)?;
+        Ok(self.number(made, Took::default()))
+    }
+
+    /// Where the input stands on its clock, pauses included; `None` before the first packet.
+    pub(crate) fn position(&self) -> Option<u32> {
+        self.relayed_until.or_else(|| self.source.position())
     }
 
     /// What is still buffered.
@@ -295,6 +321,7 @@ impl Converter {
         }
         self.usage.native_bytes += u64::from(frames) * NATIVE_FRAME_BYTES;
         self.next_sequence = sequence;
+        self.relayed_until = Some(packet.rtp_timestamp.wrapping_add(frames * order::FRAME_TICKS));
         let made = AicMade {
             made: Made { payload, timestamp: packet.rtp_timestamp, frames },
             stages,

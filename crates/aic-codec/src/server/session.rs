@@ -149,6 +149,21 @@ impl Session {
         result
     }
 
+    /// The pause that nobody sent before `packet`.
+    pub(crate) fn pause_before(&mut self, packet: &pb::Packet) -> Result<Vec<pb::Packet>, Refusal> {
+        self.converter.pause_before(packet)
+    }
+
+    /// The pause at the end.
+    pub(crate) fn pause_until(&mut self, end: u32) -> Result<Vec<pb::Packet>, Refusal> {
+        self.converter.pause_until(end)
+    }
+
+    /// Where the input stands on its clock.
+    pub(crate) fn position(&self) -> Option<u32> {
+        self.converter.position()
+    }
+
     /// What is still buffered.
     pub(crate) fn finish(&mut self) -> Vec<pb::Packet> {
         let packets = self.converter.finish();

@@ -1,4 +1,7 @@
 //! A unary call: bounded audio through a session of its own, in pieces that let live packets pass.
+//!
+//! Invariant: what comes out lasts as long as what went in. Streams leave a pause to the listener's clock; here there is
+//! none, so pauses that were not sent are filled by their timestamps.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +19,10 @@ use super::terms::{self, Input, Kind, Output, PcmRate};
 
 /// Packets coded before live work may pass: about as long as one live packet takes.
 const PIECE: usize = 2;
+
+const TICKS_PER_MS: u32 = 48;
+/// Ticks of 20 ms.
+const FRAME_TICKS: usize = 960;
 
 /// What was asked.
 pub(crate) struct Call {
@@ -36,7 +43,7 @@ pub(crate) async fn convert(service: &Service, caller: String, call: Call) -> Re
     let output = terms::output(call.kind, call.output.as_ref())?;
     let model_mismatch = model_mismatch(&service.model, &call.model, input, output)?;
     terms::narrowed(service.defaults, call.targets.as_ref())?;
-    let packets = packets(input, audio, service.unary_ms)?;
+    let Cut { packets, length } = packets(input, audio, service.unary_ms)?;
     let _slot = service.registry.enter_unary(&caller)?;
 
     let mut preference = service.preferences.of(user).await;
@@ -62,7 +69,8 @@ pub(crate) async fn convert(service: &Service, caller: String, call: Call) -> Re
     let open = move |_| Session::open(opening, &model, &instance, now);
     let session = service.pool.run(Urgency::Bulk, open).await??;
     let session = Arc::new(Mutex::new(session));
-    let outcome = run(service, &session, packets).await;
+    let start = packets.first().map_or(0, |packet| packet.rtp_timestamp);
+    let outcome = run(service, &session, packets, length.map(|ticks| start.wrapping_add(ticks))).await;
 
     let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
     let word = if outcome.is_ok() { "ended" } else { "failed" };
@@ -70,13 +78,17 @@ pub(crate) async fn convert(service: &Service, caller: String, call: Call) -> Re
         service.recorder.record(report);
     }
     let usage = to_usage(session.total());
-    Ok(pb::AudioResponse { output: Some(audio_of(output, outcome?)), usage: Some(usage) })
+    let stands = session.position().map(|position| position.wrapping_sub(start));
+    let made = outcome?;
+    let length = length.or(stands).unwrap_or_default();
+    Ok(pb::AudioResponse { output: Some(audio_of(output, made, length)), usage: Some(usage) })
 }
 
 async fn run(
     service: &Service,
     session: &Arc<Mutex<Session>>,
     packets: Vec<pb::Packet>,
+    end: Option<u32>,
 ) -> Result<Vec<pb::Packet>> {
     let max_frames = u64::from(service.unary_ms / 20);
     let mut answers = Vec::new();
@@ -88,11 +100,16 @@ async fn run(
         let session = Arc::clone(session);
         let job = move |_| {
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            if last {
-                return Ok((session.finish(), 0));
-            }
             let mut out = Vec::new();
+            if last {
+                if let Some(end) = end {
+                    out.extend(session.pause_until(end).map_err(|refusal| (0, refusal))?);
+                }
+                out.extend(session.finish());
+                return Ok((out, 0));
+            }
             for (index, packet) in piece.iter().enumerate() {
+                out.extend(session.pause_before(packet).map_err(|refusal| (index, refusal))?);
                 // Waiting is not lateness here: nobody plays this while it is made.
                 let made = session.take(packet, std::time::Duration::ZERO);
                 out.extend(made.map_err(|refusal| (index, refusal))?);
@@ -113,9 +130,18 @@ async fn run(
     }
 }
 
+/// Audio as packets of a stream.
+#[derive(Debug)]
+struct Cut {
+    packets: Vec<pb::Packet>,
+    /// Ticks of 48 kHz, if it is known before all is decoded.
+    length: Option<u32>,
+}
+
 /// The audio as packets of a stream; PCM is cut, its last piece filled with silence.
-fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Vec<pb::Packet>> {
+fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Cut> {
     let max_frames = (unary_ms / 20) as usize;
+    let max_ticks = unary_ms.saturating_mul(TICKS_PER_MS);
     let Input::Pcm(rate) = input else {
         if !audio.pcm.is_empty() {
             return Err(ServiceError::invalid("input.pcm", "must be empty for packets"));
@@ -123,13 +149,20 @@ fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Vec<pb::Pack
         if audio.packets.is_empty() {
             return Err(ServiceError::invalid("input.packets", "are missing"));
         }
-        if audio.packets.len() > max_frames {
+        if audio.packets.len() > max_frames
+            || span(&audio.packets) > max_ticks
+            || audio.length_ticks > max_ticks
+        {
             return Err(too_long(unary_ms));
         }
-        return Ok(audio.packets);
+        let length = (audio.length_ticks > 0).then_some(audio.length_ticks);
+        return Ok(Cut { packets: audio.packets, length });
     };
     if !audio.packets.is_empty() {
         return Err(ServiceError::invalid("input.packets", "must be empty for PCM"));
+    }
+    if audio.length_ticks > 0 {
+        return Err(ServiceError::invalid("input.length_ticks", "must be 0 for PCM"));
     }
     if audio.pcm.is_empty() || !audio.pcm.len().is_multiple_of(2) {
         return Err(ServiceError::invalid("input.pcm", "must hold whole 16-bit samples"));
@@ -138,7 +171,17 @@ fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Vec<pb::Pack
     if audio.pcm.len().div_ceil(bytes) > max_frames {
         return Err(too_long(unary_ms));
     }
-    Ok(cut(&audio.pcm, rate))
+    let length = u32::try_from(audio.pcm.len() / 2 * (FRAME_TICKS / rate.frame())).ok();
+    Ok(Cut { packets: cut(&audio.pcm, rate), length })
+}
+
+/// From the first packet's time to the last's. A clock that goes back begins anew.
+fn span(packets: &[pb::Packet]) -> u32 {
+    packets
+        .windows(2)
+        .map(|pair| pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp))
+        .filter(|ticks| *ticks < 0x8000_0000)
+        .fold(0, u32::saturating_add)
 }
 
 fn cut(pcm: &Bytes, rate: PcmRate) -> Vec<pb::Packet> {
@@ -164,16 +207,19 @@ fn cut(pcm: &Bytes, rate: PcmRate) -> Vec<pb::Packet> {
         .collect()
 }
 
-fn audio_of(output: Output, packets: Vec<pb::Packet>) -> pb::Audio {
+fn audio_of(output: Output, packets: Vec<pb::Packet>, length_ticks: u32) -> pb::Audio {
     let format = Some(output.to_format());
-    if !matches!(output, Output::Pcm { .. }) {
-        return pb::Audio { format, packets, pcm: Bytes::new() };
-    }
-    let mut pcm = Vec::with_capacity(packets.iter().map(|packet| packet.payload.len()).sum());
+    let Output::Pcm { rate, .. } = output else {
+        return pb::Audio { format, packets, pcm: Bytes::new(), length_ticks };
+    };
+    // A last bundle may have been filled up, and a pause ends with whole frames: here are the samples.
+    let bytes = length_ticks as usize * rate.frame() / FRAME_TICKS * 2;
+    let mut pcm = Vec::with_capacity(bytes);
     for packet in packets {
         pcm.extend_from_slice(&packet.payload);
     }
-    pb::Audio { format, pcm: pcm.into(), packets: Vec::new() }
+    pcm.resize(bytes, 0);
+    pb::Audio { format, pcm: pcm.into(), packets: Vec::new(), length_ticks }
 }
 
 fn too_long(unary_ms: u32) -> ServiceError {
@@ -196,12 +242,31 @@ mod tests {
     #[test]
     fn too_much_and_nonsense_are_refused() {
         let pcm = |bytes: usize| pb::Audio { pcm: vec![0; bytes].into(), ..pb::Audio::default() };
-        let code = |audio| packets(Input::Pcm(PcmRate::Wide), audio, 1_000).map(|packets| packets.len());
+        let code = |audio| packets(Input::Pcm(PcmRate::Wide), audio, 1_000).map(|cut| cut.packets.len());
         assert_eq!(code(pcm(32_000)).unwrap(), 50);
         assert_eq!(code(pcm(32_002)).unwrap_err().code(), ErrorCode::ResourceExhausted);
         assert_eq!(code(pcm(0)).unwrap_err().fields()[0].field, "input.pcm");
         assert_eq!(code(pcm(3)).unwrap_err().fields()[0].field, "input.pcm");
         let empty = packets(Input::Opus, pb::Audio::default(), 1_000);
         assert_eq!(empty.unwrap_err().fields()[0].field, "input.packets");
+        let long = pb::Audio { length_ticks: 48_001, ..coded(&[0]) };
+        assert_eq!(packets(Input::Aic, long, 1_000).unwrap_err().code(), ErrorCode::ResourceExhausted);
+    }
+
+    fn coded(timestamps: &[u32]) -> pb::Audio {
+        let packet = |timestamp: &u32| pb::Packet { rtp_timestamp: *timestamp, ..Default::default() };
+        pb::Audio { packets: timestamps.iter().map(packet).collect(), ..pb::Audio::default() }
+    }
+
+    #[test]
+    fn two_packets_far_apart_are_long_audio() {
+        let code = |timestamps: &[u32]| {
+            packets(Input::Aic, coded(timestamps), 1_000).map(drop).map_err(|error| error.code())
+        };
+        assert_eq!(code(&[u32::MAX - 900, 47_000]), Ok(()), "numbers wrap");
+        assert_eq!(code(&[0, 48_001]), Err(ErrorCode::ResourceExhausted));
+        assert_eq!(code(&[0, 0x7fff_ffff]), Err(ErrorCode::ResourceExhausted));
+        assert_eq!(code(&[0x9000_0000, 0]), Err(ErrorCode::ResourceExhausted), "forward, however far");
+        assert_eq!(code(&[0x8000_0000, 960]), Ok(()), "a clock that began anew");
     }
 }

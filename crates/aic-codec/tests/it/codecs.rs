@@ -5,7 +5,8 @@ use tonic::Code;
 
 use crate::client::{Client, format, opening, packets_of, steady};
 use crate::server::Server;
-use crate::sound::{from_pcm, likeness, loudness, to_pcm, voice};
+use crate::sound::{Noise, from_pcm, likeness, loudness, to_pcm, voice};
+use crate::speech;
 
 const SECONDS: f32 = 2.0;
 const FRAMES: usize = 100;
@@ -35,8 +36,11 @@ async fn every_pair_of_codecs_carries_the_voice() {
     let mut client = server.dashboard().await;
     let spoken = voice(48_000, SECONDS, 1);
     let wanted = loudness(48_000, &spoken);
-    let original =
-        pb::Audio { format: Some(format(pb::Codec::Pcm, 48_000)), pcm: to_pcm(&spoken), packets: Vec::new() };
+    let original = pb::Audio {
+        format: Some(format(pb::Codec::Pcm, 48_000)),
+        pcm: to_pcm(&spoken),
+        ..Default::default()
+    };
     for input in formats() {
         let source = transcode(&mut client, original.clone(), input).await.output.unwrap();
         for output in formats() {
@@ -68,8 +72,11 @@ async fn compress_and_decompress_are_transcode_with_one_end_fixed() {
     let server = Server::start().await;
     let mut client = server.dashboard().await;
     let spoken = voice(16_000, 1.0, 2);
-    let input =
-        pb::Audio { format: Some(format(pb::Codec::Pcm, 16_000)), pcm: to_pcm(&spoken), packets: Vec::new() };
+    let input = pb::Audio {
+        format: Some(format(pb::Codec::Pcm, 16_000)),
+        pcm: to_pcm(&spoken),
+        ..Default::default()
+    };
     let request = pb::CompressRequest { input: Some(input), targets: Some(steady()), ..Default::default() };
     let coded = client.codec.compress(request).await.unwrap().into_inner();
     let usage = coded.usage.unwrap();
@@ -96,7 +103,7 @@ async fn a_stream_gives_what_the_unary_call_gives() {
     let mut client = server.sfu().await;
     let spoken = to_pcm(&voice(16_000, 1.0, 3));
     let source =
-        pb::Audio { format: Some(format(pb::Codec::Pcm, 16_000)), pcm: spoken.clone(), packets: Vec::new() };
+        pb::Audio { format: Some(format(pb::Codec::Pcm, 16_000)), pcm: spoken.clone(), ..Default::default() };
     let unary = transcode(&mut client, source, format(pb::Codec::Aic, 0)).await.output.unwrap();
 
     let open = opening(format(pb::Codec::Pcm, 16_000), format(pb::Codec::Aic, 0));
@@ -127,7 +134,7 @@ async fn what_was_lost_is_made_up_and_counted() {
         let source = pb::Audio {
             format: Some(format(pb::Codec::Pcm, 48_000)),
             pcm: spoken.clone(),
-            packets: Vec::new(),
+            ..Default::default()
         };
         let coded = transcode(&mut client, source, format(codec, 0)).await.output.unwrap();
         let thinned: Vec<_> = coded.packets.into_iter().filter(|packet| packet.sequence % 10 != 7).collect();
@@ -185,4 +192,82 @@ async fn a_sender_that_falls_back_to_opus_is_followed_and_back() {
     let played = transcode(&mut client, opus, format(pb::Codec::Pcm, 16_000)).await.output.unwrap();
     let like = likeness(&loudness(48_000, &spoken), &loudness(16_000, &from_pcm(&played.pcm)));
     assert!(like > 0.7, "likeness {like}");
+}
+
+/// What is said lasts as long as it did, whichever way it goes and whatever its pauses are sent as: packets, descriptions
+/// of the noise, or nothing.
+#[tokio::test]
+async fn speech_with_pauses_keeps_its_time_in_every_direction() {
+    const PAUSE: usize = 16_000 * 5 / 4;
+    let clips = speech::clips("speech_with_pauses_keeps_its_time_in_every_direction", 2, 6);
+    let server = Server::start().await;
+    let mut client = server.dashboard().await;
+    let aggressive = || pb::Targets { mode: pb::Mode::Aggressive.into(), ..steady() };
+    for (index, clip) in clips.iter().enumerate() {
+        // Speech, a pause, speech, and a pause at the end: of background noise that a room has.
+        let (first, second) = clip.split_at(clip.len() / 2);
+        let mut noise = Noise::new(7);
+        let mut pause = || (0..PAUSE).map(|_| noise.next() * 0.002).collect::<Vec<f32>>();
+        let (middle, end) = (pause(), [pause(), vec![0.0; 77]].concat());
+        let spoken = [first.as_flattened(), &middle[..], second.as_flattened(), &end[..]].concat();
+        let wanted = loudness(16_000, &spoken);
+        let ticks = spoken.len() as u32 * 3;
+        let pcm = pb::Audio {
+            format: Some(format(pb::Codec::Pcm, 16_000)),
+            pcm: to_pcm(&spoken),
+            ..Default::default()
+        };
+        for targets in [steady(), aggressive()] {
+            let name = format!("clip {index}, {:?}", targets.mode());
+            let compress = |input: pb::Audio| pb::CompressRequest {
+                input: Some(input),
+                targets: Some(targets.clone()),
+                ..Default::default()
+            };
+            let aic =
+                client.codec.compress(compress(pcm.clone())).await.unwrap().into_inner().output.unwrap();
+            assert_eq!(aic.length_ticks, ticks, "{name}");
+            let sent: u32 = aic.packets.iter().map(|packet| packet.payload.len() as u32).sum();
+            let end = aic.packets.last().unwrap().rtp_timestamp;
+            assert!(sent > 0 && end < ticks - 9_600, "{name}: the pause at the end is not sent");
+
+            let mut ways = vec![("aic", aic.clone())];
+            for (way, codec) in [("aic to aic", pb::Codec::Aic), ("aic to opus", pb::Codec::Opus)] {
+                ways.push((way, transcode(&mut client, aic.clone(), format(codec, 0)).await.output.unwrap()));
+            }
+            let opus = transcode(&mut client, pcm.clone(), format(pb::Codec::Opus, 0)).await.output.unwrap();
+            // As a sender with DTX leaves it: of each pause only its beginning, in sequence.
+            let (from, to) = (first.len() as u32 * 960, first.len() as u32 * 960 + PAUSE as u32 * 3);
+            let kept = |packet: &pb::Packet| !(from + 9_600..to).contains(&packet.rtp_timestamp);
+            let thinned = opus.packets.iter().filter(|packet| kept(packet)).cloned().enumerate();
+            let packets = thinned.map(|(n, packet)| pb::Packet { sequence: n as u32, ..packet }).collect();
+            let dtx = pb::Audio { packets, ..opus.clone() };
+            ways.push((
+                "opus to aic",
+                client.codec.compress(compress(dtx.clone())).await.unwrap().into_inner().output.unwrap(),
+            ));
+            ways.push(("opus", opus));
+            ways.push(("opus with dtx", dtx));
+            for (way, audio) in ways {
+                assert_eq!(audio.length_ticks, ticks, "{name}, {way}");
+                for hz in [16_000, 48_000] {
+                    let heard = transcode(&mut client, audio.clone(), format(pb::Codec::Pcm, hz)).await;
+                    let heard = from_pcm(&heard.output.unwrap().pcm);
+                    assert_eq!(
+                        heard.len() as u32,
+                        ticks / 48_000 * hz + ticks % 48_000 * hz / 48_000,
+                        "{name}, {way}"
+                    );
+                    let like = likeness(&wanted, &loudness(hz, &heard));
+                    assert!(like > 0.7, "{name}, {way}, {hz}: what is said keeps its place: {like}");
+                }
+            }
+            // Without a length, up to the last packet's end.
+            let end = end + 5 * 960;
+            let open = pb::Audio { length_ticks: 0, ..aic };
+            let heard = transcode(&mut client, open, format(pb::Codec::Pcm, 48_000)).await.output.unwrap();
+            let samples = heard.pcm.len() as u32 / 2;
+            assert!(samples <= end && samples + 5 * 960 > end, "{name}: {samples} of {end}");
+        }
+    }
 }

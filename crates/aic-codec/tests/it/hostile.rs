@@ -13,7 +13,7 @@ fn pcm(bytes: usize) -> pb::Audio {
     pb::Audio {
         format: Some(format(pb::Codec::Pcm, 16_000)),
         pcm: vec![0; bytes].into(),
-        packets: Vec::new(),
+        ..Default::default()
     }
 }
 

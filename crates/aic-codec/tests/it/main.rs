@@ -12,5 +12,7 @@ mod hostile;
 mod moving;
 mod server;
 mod sound;
+#[path = "../codec/speech.rs"]
+mod speech;
 mod streams;
 mod tenants;

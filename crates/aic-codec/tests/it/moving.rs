@@ -71,7 +71,7 @@ async fn coded(spoken: &[f32]) -> Vec<pb::Packet> {
         input: Some(pb::Audio {
             format: Some(format(pb::Codec::Pcm, 48_000)),
             pcm: to_pcm(spoken),
-            packets: Vec::new(),
+            ..Default::default()
         }),
         output: Some(format(pb::Codec::Aic, 0)),
         targets: Some(steady()),

@@ -86,7 +86,7 @@ async fn aic_switched_off_means_the_native_codec() {
     assert_eq!(last.codec(), pb::Codec::Opus);
     assert_eq!(last.meta.as_ref().unwrap().fallback_reason(), pb::FallbackReason::Disabled);
 
-    let input = pb::Audio { format: Some(format(pb::Codec::Pcm, 48_000)), pcm: spoken, packets: Vec::new() };
+    let input = pb::Audio { format: Some(format(pb::Codec::Pcm, 48_000)), pcm: spoken, ..Default::default() };
     let request = pb::CompressRequest { input: Some(input), ..Default::default() };
     assert_eq!(client.codec.compress(request).await.unwrap_err().code(), Code::FailedPrecondition);
     let status = client.codec.get_status(pb::GetStatusRequest {}).await.unwrap().into_inner();

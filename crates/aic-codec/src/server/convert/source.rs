@@ -54,6 +54,8 @@ pub(super) struct Source {
     /// The other codec's decoder is warm: its sender has said the last moment in it too.
     standby: Option<Carried>,
     noise: u32,
+    /// The noise of the pause that has begun, of a stream of AIC.
+    pause: Option<crate::payload::Silence>,
 }
 
 struct OpusIn {
@@ -107,6 +109,7 @@ impl Source {
             playing: None,
             standby: None,
             noise: 1,
+            pause: None,
         }
     }
 
@@ -147,6 +150,58 @@ impl Source {
         self.playing = Some(carried);
         self.standby = None;
         Ok(frames)
+    }
+
+    /// The pause before a packet that comes next, if time alone says that there is one: for those who have no clock to
+    /// hear it by.
+    pub(super) fn pause_before(&mut self, sequence: u16, timestamp: u32) -> Result<Vec<Heard>, Refusal> {
+        match order::judge(self.expected, sequence, timestamp) {
+            Ok(Gap::Jump) => self.pause_until(timestamp),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Noise from where the stream stands until `timestamp`; nothing if that is past. What is left is less than a frame.
+    pub(super) fn pause_until(&mut self, timestamp: u32) -> Result<Vec<Heard>, Refusal> {
+        let Some(expected) = self.expected else { return Ok(Vec::new()) };
+        let ticks = timestamp.wrapping_sub(expected.timestamp);
+        if ticks >= 0x8000_0000 {
+            return Ok(Vec::new());
+        }
+        let mut heard = Vec::new();
+        let mut passed = ticks / FRAME_TICKS * FRAME_TICKS;
+        match (self.playing, self.opus.take()) {
+            (Some(Carried::Opus), Some(mut input)) => {
+                // The decoder goes on with the noise it knows of, and falls silent where it knows none.
+                let mut base = expected.timestamp.wrapping_sub(input.pending.len() as u32);
+                let mut left = ticks as usize;
+                while left > 0 {
+                    let mut frame = [0.0; FRAME_48K];
+                    input.decoder.conceal(&mut frame).map_err(Refusal::opus)?;
+                    let part = left.min(FRAME_48K);
+                    input.pending.extend_from_slice(&frame[..part]);
+                    left -= part;
+                }
+                passed = ticks;
+                self.take_frames(&mut input, &mut base, false, &mut None, &mut heard);
+                self.opus = Some(input);
+            }
+            (_, opus) => {
+                self.opus = opus;
+                for frame in 0..passed / FRAME_TICKS {
+                    let timestamp = expected.timestamp.wrapping_add(frame * FRAME_TICKS);
+                    let pcm = self.comfort(self.pause);
+                    heard.push(Heard { timestamp, pcm, concealed: false, silence: true });
+                }
+            }
+        }
+        self.expected = Some(Expected { timestamp: expected.timestamp.wrapping_add(passed), ..expected });
+        Ok(heard)
+    }
+
+    /// Where the stream stands on its clock.
+    pub(super) fn position(&self) -> Option<u32> {
+        self.expected.map(|expected| expected.timestamp)
     }
 
     /// Hears a packet whose time has been played, for its decoder's sake.
@@ -221,6 +276,7 @@ impl Source {
             }
         }
         let primary = if header.silence { 1 } else { u32::from(header.frames) };
+        self.pause = payload.silence();
         for index in 0..primary {
             let pcm = match payload.frame(index as usize) {
                 Some(codes) => self.decode(Arrived::Coded { codes: &codes, stages: header.rate.stages() })?,
