@@ -98,6 +98,9 @@ globalThis.client = {
         muted: publication.isMuted,
         subscribed: publication.isSubscribed,
         permission: publication.permissionStatus,
+        mime: publication.trackInfo?.mimeType,
+        codecs: publication.trackInfo?.codecs.map((codec) => codec.mimeType),
+        layers: publication.trackInfo?.layers.map((layer) => layer.height),
       })),
     })),
   tracks: () =>
@@ -137,6 +140,14 @@ globalThis.client = {
       room.remoteParticipants.get(from).getTrackPublication(source).setSubscribed(on);
     }
   },
+  // Pictures sent of the camera, all layers, and what codec they are in.
+  sends: async () => {
+    const stats = await room.localParticipant.getTrackPublication('camera').videoTrack.sender.getStats();
+    const streams = [...stats.values()].filter((stat) => stat.type === 'outbound-rtp' && stat.framesEncoded > 0);
+    return streams.map((stat) => ({ codec: stats.get(stat.codecId)?.mimeType, width: stat.frameWidth ?? 0 }));
+  },
+  encodes: (name) =>
+    RTCRtpSender.getCapabilities('video').codecs.some((codec) => codec.mimeType.toLowerCase() === `video/${name}`),
   quality: ({ from, source, quality }) => {
     for (const publication of room.remoteParticipants.get(from).trackPublications.values()) {
       if (publication.source === source) publication.setVideoQuality(quality);

@@ -357,3 +357,59 @@ async fn a_resume_does_not_interrupt_media() -> Outcome {
     );
     Ok(())
 }
+
+/// The codec a publisher asks for is what it sends, what others are told, and what they see, in full size.
+async fn publishes_in(codec: &str, mode: Mode) -> Outcome {
+    let _turn = fixture::turn().await;
+    let call = Call::start("codec", mode, SfuOptions::default()).await?;
+    let bob = call.join_with("bob", json!({ "publish": false })).await?;
+    if bob.client("encodes", json!(codec)).await? != json!(true) {
+        eprintln!("skipped: this browser does not encode {codec}");
+        return Ok(());
+    }
+    let wish = json!({ "options": { "publishDefaults": { "videoCodec": codec } } });
+    let alice = call.join_with("alice", wish).await?;
+    bob.sees_and_hears(1).await;
+    let mime = format!("video/{codec}");
+    let is_wanted = |value: &Value| value.as_str().is_some_and(|name| name.eq_ignore_ascii_case(&mime));
+    let wide = |stream: &Value| is_wanted(&stream["codec"]) && number(stream, "width") >= 640.0;
+    alice
+        .until("sends it, in full size", "() => client.sends()", |sends| {
+            entries(sends).all(|stream| is_wanted(&stream["codec"])) && entries(sends).any(wide)
+        })
+        .await;
+    bob.until("sees it, in full size", "() => aura.media()", |media| entries(&media["video"]).any(wide))
+        .await;
+
+    let people = bob.client("people", Value::Null).await?;
+    let tracks = entries(&people).flat_map(|person| entries(&person["tracks"]));
+    let camera = tracks.into_iter().find(|track| track["source"] == "camera").cloned().unwrap_or_default();
+    assert!(is_wanted(&camera["mime"]) && is_wanted(&camera["codecs"][0]), "{camera:#}");
+    assert!(entries(&camera["layers"]).any(|height| height.as_f64() >= Some(360.0)), "{camera:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn vp8_is_published_on_request() -> Outcome {
+    publishes_in("vp8", Mode::Single).await
+}
+
+#[tokio::test]
+async fn vp9_is_published_on_request() -> Outcome {
+    publishes_in("vp9", Mode::Single).await
+}
+
+#[tokio::test]
+async fn av1_is_published_on_request() -> Outcome {
+    publishes_in("av1", Mode::Single).await
+}
+
+#[tokio::test]
+async fn h264_is_published_on_request_on_two_connections() -> Outcome {
+    publishes_in("h264", Mode::Dual).await
+}
+
+#[tokio::test]
+async fn av1_is_published_on_request_on_two_connections() -> Outcome {
+    publishes_in("av1", Mode::Dual).await
+}

@@ -85,6 +85,12 @@ impl Codec {
         Self::ALL.into_iter().find(|codec| codec.short_name().eq_ignore_ascii_case(bare))
     }
 
+    /// Whether servers and clients of ours exchange it. H.265 is known by name only.
+    #[must_use]
+    pub const fn is_negotiated(self) -> bool {
+        !matches!(self, Self::H265)
+    }
+
     /// Audio or video.
     #[must_use]
     pub const fn kind(self) -> MediaKind {

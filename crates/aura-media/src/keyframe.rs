@@ -55,26 +55,36 @@ fn vp9(payload: &[u8]) -> bool {
     payload.get(offset).is_some_and(|layer| (layer >> 1) & 0x07 == 0)
 }
 
-/// RFC 6184: IDR or SPS, alone, in a STAP-A, or as the first fragment of an FU-A.
+/// RFC 6184: the SPS that begins a keyframe, or the first slice of an IDR picture; alone, in a STAP-A, or as the first
+/// fragment of an FU-A. A later slice of that picture is no beginning.
 fn h264(payload: &[u8]) -> bool {
     const IDR: u8 = 5;
     const SPS: u8 = 7;
-    let is_key = |nal: u8| matches!(nal & 0x1f, IDR | SPS);
-    match payload.first().map(|byte| byte & 0x1f) {
-        Some(24) => {
-            let mut rest = payload.get(1..).unwrap_or_default();
-            while let [high, low, body @ ..] = rest {
+    // `first_mb_in_slice` comes first in a slice, Exp-Golomb coded: 0 is a single set bit.
+    let begins = |kind: u8, body: &[u8]| match kind & 0x1f {
+        SPS => true,
+        IDR => body.first().is_some_and(|byte| byte & 0x80 != 0),
+        _ => false,
+    };
+    match payload {
+        [header, rest @ ..] if header & 0x1f == 24 => {
+            let mut rest = rest;
+            while let [high, low, unit @ ..] = rest {
                 let size = usize::from(u16::from_be_bytes([*high, *low]));
-                if body.first().is_some_and(|nal| is_key(*nal)) {
+                if let [kind, body @ ..] = unit
+                    && begins(*kind, body)
+                {
                     return true;
                 }
-                rest = body.get(size..).unwrap_or_default();
+                rest = unit.get(size..).unwrap_or_default();
             }
             false
         }
-        Some(28) => payload.get(1).is_some_and(|fu| fu & 0x80 != 0 && is_key(*fu)),
-        Some(_) => payload.first().is_some_and(|nal| is_key(*nal)),
-        None => false,
+        [header, fragment, body @ ..] if header & 0x1f == 28 => {
+            fragment & 0x80 != 0 && begins(*fragment, body)
+        }
+        [kind, body @ ..] => begins(*kind, body),
+        [] => false,
     }
 }
 
@@ -111,11 +121,23 @@ mod tests {
 
     #[test]
     fn h264_idr_is_recognised_alone_aggregated_and_fragmented() {
-        assert!(starts_keyframe(Codec::H264, &[0x65, 0]));
+        assert!(starts_keyframe(Codec::H264, &[0x65, 0x88]));
         assert!(starts_keyframe(Codec::H264, &[24, 0, 2, 0x67, 0, 0, 1, 0x68]));
-        assert!(starts_keyframe(Codec::H264, &[0x7c, 0x85, 0]));
-        assert!(!starts_keyframe(Codec::H264, &[0x7c, 0x05, 0]), "middle fragment");
-        assert!(!starts_keyframe(Codec::H264, &[0x41, 0]));
+        assert!(starts_keyframe(Codec::H264, &[24, 0, 1, 0x09, 0, 2, 0x65, 0x88]), "behind a delimiter");
+        assert!(starts_keyframe(Codec::H264, &[0x7c, 0x85, 0x88]));
+        assert!(!starts_keyframe(Codec::H264, &[0x7c, 0x05, 0x88]), "middle fragment");
+        assert!(!starts_keyframe(Codec::H264, &[0x65, 0x40]), "second slice");
+        assert!(!starts_keyframe(Codec::H264, &[0x7c, 0x85, 0x40]), "second slice in fragments");
+        assert!(!starts_keyframe(Codec::H264, &[0x41, 0x88]));
+        assert!(!starts_keyframe(Codec::H264, &[0x68, 0x88]), "a PPS alone");
+    }
+
+    #[test]
+    fn av1_needs_the_start_of_a_new_sequence() {
+        assert!(starts_keyframe(Codec::Av1, &[0x18, 0x0a]), "N set, one element");
+        assert!(!starts_keyframe(Codec::Av1, &[0x10, 0x32]), "an interframe");
+        assert!(!starts_keyframe(Codec::Av1, &[0x98, 0x0a]), "goes on with an element of the packet before");
+        assert!(!starts_keyframe(Codec::Av1, &[]));
     }
 
     #[test]

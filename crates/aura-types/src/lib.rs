@@ -17,3 +17,7 @@ pub use id::{
 };
 pub use rate::{Decision, DecisionFuture, Quota, RateLimiter, TokenBuckets};
 pub use sid::{DataTrackSid, InvalidSid, NodeId, ParticipantSid, RoomSid, TrackSid};
+
+/// Kernel buffer a media socket asks for, each way, in bytes: what half a gigabit brings in 64 ms. The system must
+/// allow it (`net.core.wmem_max`, `net.core.rmem_max`).
+pub const MEDIA_SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;

@@ -4,6 +4,7 @@
 //! no lock is taken and nothing awaits. A connection that panics or fails is dropped; its shard goes on.
 
 pub(crate) mod aic;
+pub(crate) mod backlog;
 pub(crate) mod batch;
 pub(crate) mod command;
 pub(crate) mod counters;

@@ -6,6 +6,7 @@
 
 pub(crate) mod aic;
 pub(crate) mod channels;
+pub(crate) mod descriptor;
 pub(crate) mod negotiation;
 pub(crate) mod peer;
 pub(crate) mod rtc_config;

@@ -8,7 +8,8 @@ use nix::sys::statvfs::statvfs;
 use super::{Check, Finding};
 
 const FILES: u64 = 4096;
-const SOCKET_BUFFER_BYTES: u64 = 2_500_000;
+/// What the SFU asks the kernel for.
+const SOCKET_BUFFER_BYTES: u64 = aura_types::MEDIA_SOCKET_BUFFER_BYTES as u64;
 const DISK_BYTES: u64 = 2 << 30;
 const MEMORY_BYTES: u64 = 2 << 30;
 
@@ -34,15 +35,20 @@ fn open_files() -> Check {
 fn socket_buffer(name: &str) -> Check {
     let text = fs::read_to_string(format!("/proc/sys/net/core/{name}")).ok();
     let value = text.and_then(|text| text.trim().parse::<u64>().ok());
-    let finding = match value {
+    Check { name: name.to_owned(), finding: judge_socket_buffer(name, value) }
+}
+
+fn judge_socket_buffer(name: &str, value: Option<u64>) -> Finding {
+    match value {
         Some(bytes) if bytes >= SOCKET_BUFFER_BYTES => Finding::Ok(format!("{bytes} bytes")),
         Some(bytes) => Finding::Warn {
-            what: format!("{bytes} bytes: bursts of media overflow it in large rooms"),
-            fix: format!("sysctl -w net.core.{name}=5000000"),
+            what: format!(
+                "{bytes} bytes, the SFU asks for {SOCKET_BUFFER_BYTES}: bursts of media overflow it in large rooms"
+            ),
+            fix: format!("sysctl -w net.core.{name}={SOCKET_BUFFER_BYTES}"),
         },
         None => Finding::Ok("not known on this system".to_owned()),
-    };
-    Check { name: name.to_owned(), finding }
+    }
 }
 
 fn disk() -> Check {
@@ -75,4 +81,19 @@ fn memory() -> Check {
         None => Finding::Ok("not known on this system".to_owned()),
     };
     Check { name: "memory".to_owned(), finding }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_socket_buffers_come_with_the_line_that_raises_them() {
+        let Finding::Warn { what, fix } = judge_socket_buffer("wmem_max", Some(212_992)) else {
+            panic!("the kernel's default is too small");
+        };
+        assert!(what.starts_with("212992 bytes"), "{what}");
+        assert_eq!(fix, "sysctl -w net.core.wmem_max=4194304");
+        assert!(matches!(judge_socket_buffer("rmem_max", Some(4_194_304)), Finding::Ok(_)));
+    }
 }

@@ -20,7 +20,7 @@ use crate::config::{Config, RtcSection};
 use crate::engine::admin::{AdminError, AdminReply, AdminRequest};
 use crate::shard::aic::{OpenStream, TranscodedSender, Transcoding};
 use crate::shard::command::{Command, EventSender, ShardHandle, ShardStopped};
-use crate::shard::socket::{BatchSocket, Wake};
+use crate::shard::socket::{BatchSocket, Buffers, Wake};
 use crate::shard::tcp;
 use crate::shard::ticks::Duties;
 use crate::shard::worker::{Shard, UfragDirectory};
@@ -159,6 +159,17 @@ impl ShardStart<'_> {
                 let socket = BatchSocket::bind(address, Arc::clone(&wake))
                     .with_context(|| format!("media socket on UDP {address}"))?;
                 let port = socket.local_addr()?.port();
+                // All shards fare alike: said once.
+                if self.id == 0 && !socket.granted.are_full() {
+                    let wanted = aura_types::MEDIA_SOCKET_BUFFER_BYTES;
+                    let Buffers { send, receive } = socket.granted;
+                    tracing::warn!(
+                        wanted,
+                        send,
+                        receive,
+                        "small socket buffers lose bursts: raise net.core.wmem_max and rmem_max, see `auralink doctor`"
+                    );
+                }
                 (Some(socket), at_port(self.addresses, port))
             }
             false => (None, Vec::new()),

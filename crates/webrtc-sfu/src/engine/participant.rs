@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use aura_media::layer::Layer;
+use aura_media::{Codec, MediaKind};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 
@@ -11,7 +12,7 @@ use super::ParticipantFacts;
 use super::budget::Budgets;
 use super::data_track::DataTracks;
 use super::device::DeviceRules;
-use super::track::{PendingTrack, Track};
+use super::track::{PendingTrack, Track, codec_asked, kind_of};
 
 /// How the participant's media connections are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +187,24 @@ impl Participant {
             parameters.extend(["stereo=1", "maxaveragebitrate=510000"]);
         }
         parameters
+    }
+
+    /// The video codec to send media called `cid` as; `None` = its publisher did not ask for one.
+    pub(crate) fn asked_video_codec(&self, cid: &str) -> Option<Codec> {
+        let is_video = |info: &&proto::TrackInfo| kind_of(info) == MediaKind::Video;
+        let pending = || self.pending.iter().map(|pending| &pending.info).filter(is_video);
+        let named = self.pending.iter().find(|pending| pending.answers_to(cid)).map(|pending| &pending.info);
+        let published = || self.tracks.iter().find(|track| track.cid == cid).map(|track| &track.info);
+        // Media under another name than was promised is the first that waits, as in `claim_media`.
+        let info = named.or_else(published).filter(is_video).or_else(|| pending().next())?;
+        codec_asked(info, cid)
+    }
+
+    /// Firefox on these systems sends what it likes of an answer, not the first (as LiveKit knows it).
+    pub(crate) fn heeds_codec_order(&self) -> bool {
+        let says = |field: &str, name: &str| field.to_ascii_lowercase().contains(name);
+        let (browser, os) = (&self.client.browser, &self.client.os);
+        !(says(browser, "firefox") && (says(os, "linux") || says(os, "android")))
     }
 
     /// Whether the publisher's own rules let `subscriber` have `track`. Recorders do not know whom to ask.

@@ -17,9 +17,9 @@ pub(crate) struct MediaFacts<'a> {
     pub(crate) cid: &'a str,
     pub(crate) kind: MediaKind,
     pub(crate) mid: &'a str,
-    /// First codec the section negotiated.
-    pub(crate) codec: Option<Codec>,
-    /// AIC of our model may come on it, with `codec` behind.
+    /// What the section offers to send, in the client's order.
+    pub(crate) codecs: &'a [Codec],
+    /// AIC of our model may come on it, with the first of `codecs` behind.
     pub(crate) aic: bool,
     pub(crate) simulcast: bool,
 }
@@ -84,15 +84,17 @@ impl Room {
             .cid
             .clone();
         let position = participant.pending.iter().position(|pending| pending.cid == cid)?;
-        let PendingTrack { sid: track_sid, mut info, .. } = participant.pending.remove(position);
+        let pending = participant.pending.remove(position);
+        let codec = pending.codec_of(media.cid).filter(|codec| media.codecs.contains(codec));
+        let PendingTrack { sid: track_sid, mut info, .. } = pending;
         info.mid = media.mid.into();
         info.simulcast |= media.simulcast;
-        if let Some(codec) = media.codec {
+        if let Some(codec) = codec.or(media.codecs.first().copied()) {
             info.mime_type = codec.mime().into();
         }
+        name_first_codec(&mut info);
         if let Some(first) = info.codecs.first_mut() {
             first.mid = media.mid.into();
-            first.mime_type.clone_from(&info.mime_type);
         }
         if media.aic {
             // `mime_type` stays what everybody can play; who can play AIC finds it in the list.
@@ -131,9 +133,7 @@ impl Room {
             return;
         }
         found.info.mime_type = codec.mime().into();
-        if let Some(first) = found.info.codecs.iter_mut().find(|info| info.mime_type != Codec::Aic.mime()) {
-            first.mime_type = codec.mime().into();
-        }
+        name_first_codec(&mut found.info);
         self.bump(sid);
         self.broadcast_update(sid, true);
     }
@@ -238,6 +238,30 @@ fn is_oversized(request: &proto::AddTrackRequest) -> bool {
         })
 }
 
+/// What the track is sent as comes first in its list of codecs, after AIC, and once.
+fn name_first_codec(info: &mut proto::TrackInfo) {
+    let is_aic = |codec: &proto::SimulcastCodecInfo| codec.mime_type == Codec::Aic.mime();
+    let Some(at) = info.codecs.iter().position(|codec| !is_aic(codec)) else { return };
+    info.codecs[at].mime_type.clone_from(&info.mime_type);
+    let mut index = 0;
+    info.codecs.retain(|codec| {
+        index += 1;
+        index - 1 <= at || codec.mime_type != info.mime_type
+    });
+}
+
+/// Whether one stream carries all layers (VP9 and AV1, where the client does not say otherwise).
+fn layer_mode(codec: Codec, asked: i32) -> i32 {
+    use proto::video_layer::Mode;
+    if asked != Mode::Unused as i32 || codec.kind() == MediaKind::Audio {
+        return asked;
+    }
+    match codec {
+        Codec::Vp9 | Codec::Av1 => Mode::MultipleSpatialLayersPerStream as i32,
+        _ => Mode::OneSpatialLayerPerStream as i32,
+    }
+}
+
 /// Whether the grants let a participant publish from `source`.
 pub(crate) fn may_publish(permission: &proto::ParticipantPermission, source: i32) -> bool {
     permission.can_publish
@@ -279,16 +303,17 @@ fn promise(request: proto::AddTrackRequest, device: &DeviceRules) -> PendingTrac
     info.codecs = request
         .simulcast_codecs
         .iter()
-        .map(|codec| proto::SimulcastCodecInfo {
-            mime_type: Codec::parse(&codec.codec)
-                .filter(|codec| codec.kind() == kind && device.lets_publish(*codec))
-                .unwrap_or(fallback)
-                .mime()
-                .into(),
-            cid: codec.cid.clone(),
-            layers: if codec.layers.is_empty() { info.layers.clone() } else { codec.layers.clone() },
-            video_layer_mode: codec.video_layer_mode,
-            ..Default::default()
+        .map(|asked| {
+            let named = Codec::parse(&asked.codec);
+            let codec =
+                named.filter(|codec| codec.kind() == kind && device.lets_publish(*codec)).unwrap_or(fallback);
+            proto::SimulcastCodecInfo {
+                mime_type: codec.mime().into(),
+                cid: asked.cid.clone(),
+                layers: if asked.layers.is_empty() { info.layers.clone() } else { asked.layers.clone() },
+                video_layer_mode: layer_mode(codec, asked.video_layer_mode),
+                ..Default::default()
+            }
         })
         .collect();
     info.mime_type = info.codecs.first().map_or(fallback.mime(), |codec| &codec.mime_type).into();

@@ -96,7 +96,7 @@ impl Stage {
             ..Default::default()
         };
         self.room.add_track(sid, request);
-        let facts = MediaFacts { cid, kind, mid: "0", codec: None, aic: false, simulcast: video };
+        let facts = MediaFacts { cid, kind, mid: "0", codecs: &[], aic: false, simulcast: video };
         let track = self.room.claim_media(sid, &facts).unwrap();
         self.collect();
         track
@@ -218,7 +218,7 @@ fn a_track_needs_a_promise_and_matches_it_by_name_then_by_kind() {
     let mut stage = Stage::new();
     let alice = stage.join("alice");
     let kind = MediaKind::Video;
-    let facts = MediaFacts { cid: "cam", kind, mid: "1", codec: None, aic: false, simulcast: false };
+    let facts = MediaFacts { cid: "cam", kind, mid: "1", codecs: &[], aic: false, simulcast: false };
     assert_eq!(stage.room.claim_media(&alice, &facts), None, "media before its promise waits");
     let promise = |cid: &str, kind: proto::TrackType| proto::AddTrackRequest {
         cid: cid.into(),
@@ -637,8 +637,8 @@ fn a_track_of_aic_names_both_codecs_and_its_publisher_hears_which_is_wanted() {
         ..Default::default()
     };
     stage.room.add_track(&alice, request);
-    let (codec, kind) = (Some(Codec::Opus), MediaKind::Audio);
-    let facts = MediaFacts { cid: "mic", kind, mid: "0", codec, aic: true, simulcast: false };
+    let (codecs, kind) = (&[Codec::Opus][..], MediaKind::Audio);
+    let facts = MediaFacts { cid: "mic", kind, mid: "0", codecs, aic: true, simulcast: false };
     let track = stage.room.claim_media(&alice, &facts).unwrap();
     // What is seen first, and any change after it, is news to nobody.
     stage.forget();
@@ -671,4 +671,58 @@ fn a_track_of_aic_names_both_codecs_and_its_publisher_hears_which_is_wanted() {
     assert_eq!(wanted(&mut stage), opus_only);
     stage.room.repeat_feedback(&alice);
     assert_eq!(wanted(&mut stage), opus_only, "said again after a resume");
+}
+
+#[test]
+fn the_codec_asked_for_is_promised_and_kept() {
+    use proto::video_layer::Mode::{MultipleSpatialLayersPerStream, OneSpatialLayerPerStream};
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    let offered = [Codec::Vp8, Codec::Vp9, Codec::H264];
+    let mut publish = |asked: &[&str], cid: &str| {
+        let codec = |name: &&str| proto::SimulcastCodec {
+            codec: (*name).into(),
+            cid: if *name == asked[0] { cid.into() } else { String::new() },
+            ..Default::default()
+        };
+        let request = proto::AddTrackRequest {
+            cid: cid.into(),
+            r#type: proto::TrackType::Video as i32,
+            layers: layers(),
+            simulcast_codecs: asked.iter().map(codec).collect(),
+            ..Default::default()
+        };
+        stage.room.add_track(&alice, request);
+        let asked = stage.room.participants[&alice].asked_video_codec(cid);
+        let facts = MediaFacts {
+            cid,
+            kind: MediaKind::Video,
+            mid: "0",
+            codecs: &offered,
+            aic: false,
+            simulcast: false,
+        };
+        let track = stage.room.claim_media(&alice, &facts).unwrap();
+        (asked, stage.room.participants[&alice].track(track.as_str()).unwrap().info.clone())
+    };
+    let named = |info: &proto::TrackInfo| {
+        info.codecs.iter().map(|codec| (codec.mime_type.clone(), codec.mid.clone())).collect::<Vec<_>>()
+    };
+    let entry = |mime: &str, mid: &str| (mime.to_owned(), mid.to_owned());
+
+    let (asked, info) = publish(&["vp9", "vp8"], "with-backup");
+    assert_eq!((asked, info.mime_type.as_str()), (Some(Codec::Vp9), "video/VP9"));
+    assert_eq!(named(&info), [entry("video/VP9", "0"), entry("video/VP8", "")]);
+    let modes: Vec<_> = info.codecs.iter().map(|codec| codec.video_layer_mode).collect();
+    assert_eq!(modes, [MultipleSpatialLayersPerStream as i32, OneSpatialLayerPerStream as i32]);
+    assert_eq!(info.codecs[0].layers, layers());
+
+    let (asked, info) = publish(&["h264"], "plain");
+    assert_eq!((asked, info.mime_type.as_str()), (Some(Codec::H264), "video/H264"));
+    let (asked, info) = publish(&[], "silent");
+    assert_eq!((asked, info.mime_type.as_str()), (None, "video/VP8"), "the first it offers");
+    let (_, info) = publish(&["av1", "vp8"], "not-offered");
+    assert_eq!(named(&info), [entry("video/VP8", "0")], "what is not offered cannot be kept");
+    let (asked, _) = publish(&["h265"], "not-ours");
+    assert_eq!(asked, Some(Codec::Vp8), "what we do not forward is not promised");
 }

@@ -23,6 +23,11 @@ impl PendingTrack {
     pub(crate) fn answers_to(&self, cid: &str) -> bool {
         self.cid == cid || self.codec_cids.iter().any(|candidate| candidate == cid)
     }
+
+    /// The codec its publisher asked to send media called `cid` as; `None` = it did not say.
+    pub(crate) fn codec_of(&self, cid: &str) -> Option<Codec> {
+        codec_asked(&self.info, cid)
+    }
 }
 
 /// A track others can subscribe to.
@@ -58,6 +63,12 @@ impl Track {
     pub(crate) fn codec_name(&self) -> &'static str {
         Codec::parse(&self.info.mime_type).map_or("vp8", Codec::short_name)
     }
+}
+
+/// The codec promised for media called `cid`: the entry of that name, else the first.
+pub(crate) fn codec_asked(info: &proto::TrackInfo, cid: &str) -> Option<Codec> {
+    let named = info.codecs.iter().find(|codec| !codec.cid.is_empty() && codec.cid == cid);
+    Codec::parse(&named.or(info.codecs.first())?.mime_type)
 }
 
 /// Audio or video; data tracks are not media.

@@ -4,6 +4,9 @@
 //! segmented send (UDP GSO).
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::backlog::{Backlog, Worth};
 
 /// Datagrams and ICE-TCP frames waiting for the end of the turn.
 #[derive(Debug, Default)]
@@ -19,6 +22,7 @@ struct Datagram {
     destination: SocketAddr,
     start: usize,
     len: usize,
+    worth: Worth,
 }
 
 /// A run of datagrams for one address: all `segment` bytes long, except the last, which may be shorter.
@@ -38,18 +42,38 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_RUN_BYTES: usize = 65_000;
 
 impl SendBatch {
-    pub(crate) fn push(&mut self, source: IpAddr, destination: SocketAddr, tcp: bool, contents: &[u8]) {
-        if tcp {
-            self.frames.push((destination, contents.to_vec()));
-            return;
-        }
+    /// A frame of an ICE-TCP stream.
+    pub(crate) fn push_tcp(&mut self, destination: SocketAddr, contents: &[u8]) {
+        self.frames.push((destination, contents.to_vec()));
+    }
+
+    pub(crate) fn push_udp(
+        &mut self,
+        source: IpAddr,
+        destination: SocketAddr,
+        worth: Worth,
+        contents: &[u8],
+    ) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(contents);
-        self.datagrams.push(Datagram { source, destination, start, len: contents.len() });
+        self.datagrams.push(Datagram { source, destination, start, len: contents.len(), worth });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
+    }
+
+    /// Datagrams in it.
+    pub(crate) fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Puts everything after the first `sent` datagrams into the backlog.
+    pub(crate) fn defer(&self, sent: usize, backlog: &mut Backlog, now: Instant) {
+        for datagram in self.datagrams.iter().skip(sent) {
+            let bytes = &self.bytes[datagram.start..datagram.start + datagram.len];
+            backlog.push(datagram.worth, datagram.source, datagram.destination, bytes, now);
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -122,7 +146,7 @@ mod tests {
     fn equal_neighbours_for_one_address_form_a_run_and_a_shorter_one_ends_it() {
         let mut batch = SendBatch::default();
         for (port, len) in [(1, 100), (1, 100), (1, 40), (1, 100), (2, 100), (2, 120)] {
-            batch.push(address(9).ip(), address(port), false, &vec![0; len]);
+            batch.push_udp(address(9).ip(), address(port), Worth::Video, &vec![0; len]);
         }
         let counts: Vec<_> = batch.runs(true).iter().map(|run| (run.count, run.len)).collect();
         assert_eq!(counts, [(3, 240), (1, 100), (1, 100), (1, 120)]);

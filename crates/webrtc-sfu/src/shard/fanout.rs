@@ -1,5 +1,6 @@
 //! Published tracks and their copies: the table the packet path walks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,8 @@ pub(crate) struct PublishedTrack {
     pub(crate) upstream_loss: [f32; 3],
     pub(crate) activity: LayerActivity,
     pub(crate) layer_ssrc: [Option<Ssrc>; 3],
+    /// Layers without restriction ids are known by these.
+    pub(crate) layers_by_ssrc: HashMap<Ssrc, Layer>,
     pub(crate) last_keyframe_request: [Option<Instant>; 3],
     pub(crate) reports: [Option<SenderReport>; 3],
     pub(crate) copies: Vec<Copy>,
@@ -140,6 +143,12 @@ impl Tracks {
 impl PublishedTrack {
     pub(crate) fn copy_mut(&mut self, subscriber: PeerId) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|copy| copy.subscriber == subscriber)
+    }
+
+    /// Whether a stream that another took the place of may be followed again: when that one is silent. In turns with it,
+    /// every packet would break the numbering.
+    pub(crate) fn may_return(&self, layer: Layer, now: Instant) -> bool {
+        !self.activity.live(now)[layer.index()]
     }
 
     /// A layer comes as another stream from now on: copies that follow it continue, they do not jump.

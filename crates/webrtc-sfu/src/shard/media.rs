@@ -14,6 +14,7 @@ use super::peers::Peers;
 use super::worker::Shard;
 use crate::engine::aic_fit::Fitted;
 use crate::engine::forward::{Incoming, Verdict};
+use crate::transport::descriptor::Descriptor;
 use crate::transport::{Outgoing, PeerId, SubscriberTransport, aic};
 use aura_media::layer::Layer;
 
@@ -30,6 +31,10 @@ impl Shard {
         let now = packet.timestamp;
         let ssrc = packet.header.ssrc;
         if track.layer_ssrc[source.layer.index()] != Some(ssrc) {
+            if !track.may_return(source.layer, now) {
+                self.counters.media_superseded += 1;
+                return;
+            }
             track.replace_stream(source.layer, ssrc);
         }
         if format.codec == Codec::Aic && !self.admits_aic(source.track, &packet) {
@@ -193,10 +198,11 @@ impl Shard {
         }
         let (mid, rid) = slot.peer.stream_source(packet.header.ssrc)?;
         let track = *slot.published.get(&mid)?;
-        let layer = rid.as_deref().and_then(Layer::from_rid).unwrap_or_default();
+        let found = self.tracks.get_mut(track)?;
+        let named = rid.as_deref().and_then(Layer::from_rid);
+        let layer = named.or(found.layers_by_ssrc.get(&packet.header.ssrc).copied()).unwrap_or_default();
         let source = Source { track, layer };
         slot.sources.insert(packet.header.ssrc, source);
-        let found = self.tracks.get_mut(track)?;
         found.replace_stream(layer, packet.header.ssrc);
         found.activity.observe(layer, packet.timestamp);
         self.choose_layers(track, packet.timestamp);
@@ -307,6 +313,9 @@ fn forwarded_extensions(received: &ExtensionValues) -> ExtensionValues {
     };
     if let Some(meta) = received.user_values.get_arc::<aic::Meta>() {
         forwarded.user_values.set_arc(meta);
+    }
+    if let Some(descriptor) = received.user_values.get_arc::<Descriptor>() {
+        forwarded.user_values.set_arc(descriptor);
     }
     forwarded
 }

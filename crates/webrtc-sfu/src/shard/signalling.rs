@@ -1,12 +1,16 @@
 //! Joins, resumes and signalling messages: between the room, which decides, and the connections, which negotiate.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use aura_media::layer::Layer;
+use aura_media::{Codec, MediaKind};
 use aura_types::ParticipantSid;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use str0m::media::Mid;
+use str0m::rtp::Ssrc;
 use tokio::sync::mpsc;
 
 use super::aic::AicTrack;
@@ -18,7 +22,8 @@ use crate::engine::Moment;
 use crate::engine::participant::{ConnectionMode, Joiner};
 use crate::engine::publish::MediaFacts;
 use crate::engine::room::{Refusal, leave};
-use crate::transport::sdp::OfferedSection;
+use crate::engine::track::layer_of_quality;
+use crate::transport::sdp::{OfferedSection, PublishWish};
 use crate::transport::{PeerId, Role, TransportError, guarded};
 
 impl Shard {
@@ -116,7 +121,12 @@ impl Shard {
         link.outbound = Some(outbound);
         link.session += 1;
         let session = SignalSession { participant: participant.clone(), session: link.session };
-        let subscriber = link.subscriber;
+        let (publisher, subscriber) = (link.publisher, link.subscriber);
+        for id in [publisher, subscriber] {
+            if let Some(slot) = self.peers.get_mut(id) {
+                slot.peer.resumed_at = Some(now.at);
+            }
+        }
         host.room.resume(&participant);
         self.carry_out(&name, now);
         if let Some(offer) = self.peers.change(subscriber, |peer| Ok(peer.make_offer(now.at, true))).flatten()
@@ -221,8 +231,20 @@ impl Shard {
         let Some(me) = host.room.participants.get(sid) else { return };
         let id = link.publisher;
         let Some(slot) = self.peers.get_mut(id) else { return };
-        let opus = |cid: &str| me.opus_parameters(cid);
-        match guarded(|| slot.peer.accept_offer(offer, &opus)) {
+        let wishes = |section: &OfferedSection| {
+            let cid = section.track_id.as_deref().unwrap_or_default();
+            let is_video = section.kind == Some(MediaKind::Video);
+            let asked = me.asked_video_codec(cid).filter(|_| is_video);
+            let offered = |codec: Option<Codec>| codec.filter(|codec| section.codecs.contains(codec));
+            let first = section.codecs.iter().copied().find(|codec| me.device.lets_publish(*codec));
+            PublishWish {
+                opus_parameters: me.opus_parameters(cid),
+                // Without a wish the order of the offer is one. Of audio the stack's order is right: RED before Opus.
+                codec: offered(asked).or(first).filter(|_| is_video),
+                codec_alone: offered(asked).is_some() && !me.heeds_codec_order(),
+            }
+        };
+        match guarded(|| slot.peer.accept_offer(offer, &wishes)) {
             Ok((answer, offered)) => {
                 self.register_ufrags(id, Some(&answer.sdp));
                 if let Some(link) = self.rooms.get_mut(room).and_then(|host| host.links.get_mut(sid)) {
@@ -328,6 +350,7 @@ impl Shard {
         let cid = section.track_id.as_deref().unwrap_or_default();
         let on_section = self.peers.get(peer).and_then(|slot| slot.published.get(&mid)).copied();
         if let Some(track) = on_section.and_then(|id| self.tracks.get_mut(id)) {
+            track.layers_by_ssrc.extend(layers_by_ssrc(section));
             let me = host.room.participants.get(sid);
             let same = me.and_then(|me| me.track(track.sid.as_str())).is_none_or(|known| known.cid == cid);
             if same || cid.is_empty() {
@@ -340,8 +363,11 @@ impl Shard {
             host.room.unpublish(sid, &old, false);
         }
         let aic = section.aic && self.peers.get(peer).is_some_and(|slot| slot.peer.agrees_on_aic());
-        let (codec, simulcast) = (section.codec, section.simulcast);
-        let facts = MediaFacts { cid, kind, mid: &section.mid, codec, aic, simulcast };
+        let me = host.room.participants.get(sid);
+        let may = |codec: &Codec| me.is_none_or(|me| me.device.lets_publish(*codec));
+        let codecs: Vec<Codec> = section.codecs.iter().copied().filter(may).collect();
+        let (codecs, simulcast) = (&codecs[..], section.simulcast);
+        let facts = MediaFacts { cid, kind, mid: &section.mid, codecs, aic, simulcast };
         let Some(track) = host.room.claim_media(sid, &facts) else { return false };
         if host.tracks.contains_key(&track) {
             // A second section under the same name: the first one carries the track.
@@ -349,6 +375,8 @@ impl Shard {
         }
         let info = host.room.participants.get(sid).and_then(|me| me.track(track.as_str())).map(|t| &t.info);
         let open = info.is_none_or(|info| !info.muted);
+        let mut by_ssrc: HashMap<_, _> = layers_by_ssrc(section).collect();
+        by_ssrc.extend(info.into_iter().flat_map(ssrcs_of_layers));
         let is_encrypted = info.is_some_and(|info| info.encryption != proto::encryption::Type::None as i32);
         let id = self.tracks.insert(PublishedTrack {
             sid: track.clone(),
@@ -363,6 +391,7 @@ impl Shard {
             upstream_loss: [0.0; 3],
             activity: Default::default(),
             layer_ssrc: [None; 3],
+            layers_by_ssrc: by_ssrc,
             last_keyframe_request: [None; 3],
             reports: [None; 3],
             copies: Vec::new(),
@@ -438,4 +467,19 @@ impl Shard {
             _ => {}
         }
     }
+}
+
+/// Layers that are told apart by SSRC alone, as the offer groups them.
+fn layers_by_ssrc(section: &OfferedSection) -> impl Iterator<Item = (Ssrc, Layer)> {
+    section.layer_ssrcs.iter().zip(Layer::ALL).map(|(ssrc, layer)| (Ssrc::from(*ssrc), layer))
+}
+
+/// The same as the publisher's `add_track` says it.
+fn ssrcs_of_layers(info: &proto::TrackInfo) -> impl Iterator<Item = (Ssrc, Layer)> {
+    let of_codecs = info.codecs.iter().flat_map(|codec| &codec.layers);
+    info.layers
+        .iter()
+        .chain(of_codecs)
+        .filter(|layer| layer.ssrc != 0)
+        .filter_map(|layer| Some((Ssrc::from(layer.ssrc), layer_of_quality(layer.quality)?)))
 }

@@ -8,10 +8,11 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::backlog::Backlog;
 use super::batch::{Run, SendBatch};
 
 /// Datagrams read per call.
@@ -20,8 +21,10 @@ pub(crate) const RECEIVE_BATCH: usize = 32;
 const SEND_BATCH: usize = 64;
 /// Larger than any datagram a client may send (path MTU 1,500).
 const MAX_DATAGRAM: usize = 2_048;
-/// Kernel buffers, each way.
-const KERNEL_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Kernel buffers asked for, each way.
+const KERNEL_BUFFER_BYTES: usize = aura_types::MEDIA_SOCKET_BUFFER_BYTES;
+/// Waiting datagrams tried per call.
+const BACKLOG_BATCH: usize = 64;
 
 /// A non-blocking UDP socket with preallocated batches.
 pub(crate) struct BatchSocket {
@@ -34,6 +37,11 @@ pub(crate) struct BatchSocket {
     targets: [Option<Ipv4Addr>; RECEIVE_BATCH],
     segmented: bool,
     is_v4: bool,
+    /// What the kernel granted.
+    pub(crate) granted: Buffers,
+    /// What it had no room for just now.
+    backlog: Backlog,
+    scratch: SendBatch,
     /// Addresses asked about so far, and whether this machine has them. Behind a NAT the announced one is not ours.
     own: Vec<(Ipv4Addr, bool)>,
 }
@@ -62,7 +70,7 @@ impl Wake {
 
     /// Waits for a wake-up alone, for a shard that has no socket (ICE-TCP only).
     pub(crate) fn wait(&self, timeout: Duration) {
-        if wait_for([self.0.as_raw_fd()], timeout)[0] {
+        if wait_for([(self.0.as_raw_fd(), libc::POLLIN)], timeout)[0] {
             self.clear();
         }
     }
@@ -74,9 +82,9 @@ impl Wake {
     }
 }
 
-/// Waits until one of the descriptors is readable or `timeout` passes; says which are.
-fn wait_for<const N: usize>(fds: [i32; N], timeout: Duration) -> [bool; N] {
-    let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+/// Waits until one of the descriptors is ready for what is wanted of it or `timeout` passes; says which are.
+fn wait_for<const N: usize>(fds: [(i32, libc::c_short); N], timeout: Duration) -> [bool; N] {
+    let mut polls = fds.map(|(fd, events)| libc::pollfd { fd, events, revents: 0 });
     let timeout = libc::timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
@@ -92,6 +100,36 @@ pub(crate) struct Sent {
     pub(crate) datagrams: u64,
     pub(crate) runs: u64,
     pub(crate) dropped: u64,
+    /// Datagrams that had to wait.
+    pub(crate) deferred: u64,
+}
+
+/// Sizes of the kernel's buffers for a socket, in bytes of datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Buffers {
+    pub(crate) send: usize,
+    pub(crate) receive: usize,
+}
+
+impl Buffers {
+    /// Asks for what the shard counts on, past the system's limits where the process may, and reads what came of it.
+    fn ask(socket: &Socket) -> io::Result<Self> {
+        for (forced, plain) in
+            [(libc::SO_SNDBUFFORCE, libc::SO_SNDBUF), (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)]
+        {
+            let bytes = libc::c_int::try_from(KERNEL_BUFFER_BYTES).unwrap_or(libc::c_int::MAX);
+            if set_option(socket, libc::SOL_SOCKET, forced, bytes).is_err() {
+                set_option(socket, libc::SOL_SOCKET, plain, bytes)?;
+            }
+        }
+        // The kernel doubles what is asked for, for its own bookkeeping, and reports that.
+        Ok(Self { send: socket.send_buffer_size()? / 2, receive: socket.recv_buffer_size()? / 2 })
+    }
+
+    /// Whether both are as large as asked for.
+    pub(crate) fn are_full(self) -> bool {
+        self.send.min(self.receive) >= KERNEL_BUFFER_BYTES
+    }
 }
 
 impl BatchSocket {
@@ -99,11 +137,9 @@ impl BatchSocket {
     pub(crate) fn bind(address: SocketAddr, wake: Arc<Wake>) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        // Best effort: the kernel caps these at net.core.{r,w}mem_max.
-        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER_BYTES);
-        let _ = socket.set_send_buffer_size(KERNEL_BUFFER_BYTES);
+        let granted = Buffers::ask(&socket)?;
         if address.is_ipv4() {
-            report_targets(&socket)?;
+            set_option(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         }
         socket.bind(&address.into())?;
         Ok(Self {
@@ -115,6 +151,9 @@ impl BatchSocket {
             targets: [None; RECEIVE_BATCH],
             segmented: true,
             is_v4: address.is_ipv4(),
+            granted,
+            backlog: Backlog::default(),
+            scratch: SendBatch::default(),
             own: Vec::new(),
         })
     }
@@ -123,9 +162,11 @@ impl BatchSocket {
         self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an IP socket"))
     }
 
-    /// Waits until there is something to read, someone wakes us, or `timeout` passes.
+    /// Waits until there is something to read, room for what waits to be sent, someone wakes us, or `timeout` passes.
     pub(crate) fn wait(&self, timeout: Duration) {
-        if wait_for([self.socket.as_raw_fd(), self.wake.0.as_raw_fd()], timeout)[1] {
+        let room = if self.backlog.is_empty() { 0 } else { libc::POLLOUT };
+        let fds = [(self.socket.as_raw_fd(), libc::POLLIN | room), (self.wake.0.as_raw_fd(), libc::POLLIN)];
+        if wait_for(fds, timeout)[1] {
             self.wake.clear();
         }
     }
@@ -176,27 +217,53 @@ impl BatchSocket {
         Some((self.sources[index]?, self.targets[index].map(IpAddr::V4), bytes))
     }
 
-    /// Sends the whole batch and empties it. What the kernel has no room for is dropped: late media is worthless.
-    pub(crate) fn send(&mut self, batch: &mut SendBatch) -> Sent {
+    /// Sends the whole batch and empties it. What the kernel has no room for waits a moment, see [`Backlog`]; nothing
+    /// waits for it.
+    pub(crate) fn send(&mut self, batch: &mut SendBatch, now: Instant) -> Sent {
         let mut sent = Sent::default();
-        if batch.is_empty() {
-            return sent;
+        let gone = if self.backlog.is_empty() { self.transmit(batch, &mut sent) } else { 0 };
+        if gone < batch.len() {
+            sent.deferred = (batch.len() - gone) as u64;
+            batch.defer(gone, &mut self.backlog, now);
         }
+        batch.clear();
+        if !self.backlog.is_empty() {
+            self.retry(now, &mut sent);
+        }
+        sent.dropped += self.backlog.take_dropped();
+        sent
+    }
+
+    fn retry(&mut self, now: Instant, sent: &mut Sent) {
+        self.backlog.expire(now);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        loop {
+            scratch.clear();
+            self.backlog.fill(&mut scratch, BACKLOG_BATCH);
+            let gone = self.transmit(&scratch, sent);
+            self.backlog.pop(gone);
+            if gone < scratch.len() || scratch.is_empty() {
+                break;
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// Hands a batch to the kernel until it has no more room. Returns how many of its datagrams are done with.
+    fn transmit(&mut self, batch: &SendBatch, sent: &mut Sent) -> usize {
         let mut runs = batch.runs(self.segmented && self.is_v4);
-        let mut next = 0;
+        let (mut next, mut done) = (0, 0);
         while next < runs.len() {
             let end = (next + SEND_BATCH).min(runs.len());
             match self.send_runs(batch.bytes(), &runs[next..end]) {
                 Ok(count) => {
-                    sent.datagrams +=
-                        runs[next..next + count].iter().map(|run| run.count as u64).sum::<u64>();
+                    let datagrams = runs[next..next + count].iter().map(|run| run.count).sum::<usize>();
+                    sent.datagrams += datagrams as u64;
                     sent.runs += count as u64;
+                    done += datagrams;
                     next += count;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    sent.dropped += runs[next..].iter().map(|run| run.count as u64).sum::<u64>();
-                    break;
-                }
+                Err(error) if is_full(&error) => break,
                 // The kernel does not segment this run: send it one by one, and all others where it never does.
                 Err(error) if runs[next].count > 1 => {
                     if matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOPROTOOPT)) {
@@ -208,12 +275,12 @@ impl BatchSocket {
                 // This destination does not work (unreachable, refused): skip it alone.
                 Err(_) => {
                     sent.dropped += runs[next].count as u64;
+                    done += runs[next].count;
                     next += 1;
                 }
             }
         }
-        batch.clear();
-        sent
+        done
     }
 
     /// The destination in the socket's own family.
@@ -350,19 +417,23 @@ impl ReceivedControl {
     }
 }
 
-fn report_targets(socket: &Socket) -> io::Result<()> {
-    let on: libc::c_int = 1;
+fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: passes a live c_int and its size.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_PKTINFO,
-            (&raw const on).cast(),
+            level,
+            name,
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The socket's buffer, or the queue of the network device behind it, has no room now.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// The kernel's address; IPv4-mapped IPv6 becomes IPv4, so that one client has one name.
@@ -386,10 +457,55 @@ fn to_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
 mod tests {
     use std::net::UdpSocket;
 
+    use super::super::backlog::Worth;
     use super::*;
+
+    #[test]
+    fn the_kernel_grants_what_the_shard_counts_on_or_says_so() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let socket = BatchSocket::bind("127.0.0.1:0".parse().unwrap(), wake).unwrap();
+        let limit = |name: &str| {
+            let text = std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap();
+            text.trim().parse::<usize>().unwrap()
+        };
+        // Past the limits only with CAP_NET_ADMIN; without, exactly up to them.
+        let up_to = |limit: usize| limit.min(KERNEL_BUFFER_BYTES)..=KERNEL_BUFFER_BYTES;
+        let Buffers { send, receive } = socket.granted;
+        assert!(up_to(limit("wmem_max")).contains(&send), "{send}");
+        assert!(up_to(limit("rmem_max")).contains(&receive), "{receive}");
+        assert_eq!(socket.granted.are_full(), send.min(receive) >= KERNEL_BUFFER_BYTES);
+    }
+
+    #[test]
+    fn what_waited_is_sent_first_and_best_first_when_there_is_room() {
+        let wake = Arc::new(Wake::new().unwrap());
+        let mut socket = BatchSocket::bind("127.0.0.1:0".parse().unwrap(), wake).unwrap();
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let (here, there) = (Ipv4Addr::LOCALHOST.into(), receiver.local_addr().unwrap());
+        let now = Instant::now();
+        // As if the kernel had just refused these.
+        socket.backlog.push(Worth::Video, here, there, b"stale", now - Duration::from_secs(1));
+        socket.backlog.push(Worth::Video, here, there, b"picture", now);
+        socket.backlog.push(Worth::Control, here, there, b"check", now);
+        // There is room, so waiting for it ends at once.
+        socket.wait(Duration::from_secs(60));
+        let mut batch = SendBatch::default();
+        batch.push_udp(here, there, Worth::Audio, b"voice");
+        let sent = socket.send(&mut batch, now);
+        assert_eq!((sent.datagrams, sent.dropped, sent.deferred), (3, 1, 1));
+        let mut heard = || {
+            let mut buffer = [0; 16];
+            let len = receiver.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..len]).into_owned()
+        };
+        assert_eq!([heard(), heard(), heard()], ["check", "voice", "picture"]);
+        assert!(socket.backlog.is_empty());
+    }
 
     #[test]
     fn an_announced_address_of_a_nat_is_not_sent_from() {
@@ -399,8 +515,9 @@ mod tests {
         receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut batch = SendBatch::default();
         // TEST-NET-3 (RFC 5737): nobody's address.
-        batch.push(Ipv4Addr::new(203, 0, 113, 9).into(), receiver.local_addr().unwrap(), false, b"hello");
-        assert_eq!(socket.send(&mut batch).datagrams, 1);
+        let destination = receiver.local_addr().unwrap();
+        batch.push_udp(Ipv4Addr::new(203, 0, 113, 9).into(), destination, Worth::Control, b"hello");
+        assert_eq!(socket.send(&mut batch, Instant::now()).datagrams, 1);
         assert_eq!(receiver.recv(&mut [0; 16]).unwrap(), 5);
     }
 
@@ -412,9 +529,10 @@ mod tests {
         receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut batch = SendBatch::default();
         for _ in 0..3 {
-            batch.push(Ipv4Addr::LOCALHOST.into(), receiver.local_addr().unwrap(), false, b"hello");
+            let destination = receiver.local_addr().unwrap();
+            batch.push_udp(Ipv4Addr::LOCALHOST.into(), destination, Worth::Control, b"hello");
         }
-        assert_eq!(socket.send(&mut batch).datagrams, 3);
+        assert_eq!(socket.send(&mut batch, Instant::now()).datagrams, 3);
         let (len, from) = receiver.recv_from(&mut [0; 16]).unwrap();
         assert_eq!(len, 5);
         receiver.send_to(b"back", from).unwrap();
@@ -432,14 +550,14 @@ mod tests {
         receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut batch = SendBatch::default();
         for byte in 0..5_u8 {
-            batch.push(
+            batch.push_udp(
                 Ipv4Addr::LOCALHOST.into(),
                 receiver.local_addr().unwrap(),
-                false,
+                Worth::Video,
                 &vec![byte; if byte == 4 { 10 } else { 700 }],
             );
         }
-        let sent = socket.send(&mut batch);
+        let sent = socket.send(&mut batch, Instant::now());
         assert_eq!((sent.datagrams, sent.dropped), (5, 0));
         let mut buffer = [0; 2_000];
         for byte in 0..5_u8 {

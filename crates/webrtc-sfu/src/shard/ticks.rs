@@ -8,6 +8,7 @@ use aura_media::MediaKind;
 use aura_types::ParticipantSid;
 
 use super::fanout::TrackId;
+use super::socket::Buffers;
 use super::worker::Shard;
 use crate::engine::Moment;
 use crate::engine::feedback::{Heard, Uplink};
@@ -16,6 +17,10 @@ use livekit_protocol as proto;
 /// `str0m` calls a connection disconnected after 15 s without a check, which is when LiveKit calls it failed
 /// (livekit-protocol §4); this much more lets a check that is just late undo it.
 const ICE_FAILED_AFTER: Duration = Duration::from_secs(1);
+
+/// What a client has to bring its media back after it resumed: as long as a connection has that was heard just now,
+/// however long this one was silent before. Round trips of a second must not make it start over again and again.
+const RESUME_GRACE: Duration = Duration::from_secs(16);
 
 /// A client that closes its connection says `leave` too; whichever comes first, it is the client's own leaving.
 const LEAVE_MAY_FOLLOW: Duration = Duration::from_secs(2);
@@ -163,8 +168,9 @@ impl Shard {
             let Some(slot) = self.peers.get_mut(id) else { continue };
             self.counters.data_dropped += std::mem::take(&mut slot.peer.channels.dropped);
             self.counters.data_track_dropped += std::mem::take(&mut slot.peer.channels.tracks.dropped);
-            let lost =
-                slot.peer.disconnected_at.is_some_and(|at| now.at.duration_since(at) > ICE_FAILED_AFTER);
+            let older = |at: Instant, than: Duration| now.at.duration_since(at) > than;
+            let lost = slot.peer.disconnected_at.is_some_and(|at| older(at, ICE_FAILED_AFTER))
+                && slot.peer.resumed_at.is_none_or(|at| older(at, RESUME_GRACE));
             let overdue = slot.peer.answer_overdue(now.at);
             let closed = slot.peer.closed_at.is_some_and(|at| now.at.duration_since(at) > LEAVE_MAY_FOLLOW);
             if !(lost || overdue || closed) {
@@ -180,10 +186,6 @@ impl Shard {
                 host.room.remove(&owner, proto::DisconnectReason::StateMismatch, now);
             } else if lost {
                 host.room.media_failed(&owner, now);
-                if let Some(slot) = self.peers.get_mut(id) {
-                    // Counted from now again: a client that resumes gets its full time.
-                    slot.peer.disconnected_at = Some(now.at);
-                }
             }
             self.carry_out(&room, now);
         }
@@ -200,6 +202,12 @@ impl Shard {
             ("aura_sfu_connections", self.peers.len()),
         ] {
             metrics::gauge!(name, "shard" => shard.clone()).set(value as f64);
+        }
+        if let Some(Buffers { send, receive }) = self.socket.as_ref().map(|socket| socket.granted) {
+            for (direction, bytes) in [("send", send), ("receive", receive)] {
+                let labels = [("shard", shard.clone()), ("direction", direction.to_owned())];
+                metrics::gauge!("aura_sfu_socket_buffer_bytes", &labels).set(bytes as f64);
+            }
         }
     }
 }

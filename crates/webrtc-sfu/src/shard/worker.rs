@@ -100,7 +100,7 @@ impl Shard {
         self.run_duties(now);
         self.run_negotiations(now.at);
         self.settle(now);
-        self.flush();
+        self.flush(now.at);
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -289,7 +289,7 @@ impl Shard {
         self.close_peer(id);
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Instant) {
         for (remote, frame) in std::mem::take(&mut self.peers.batch.frames) {
             if let Some(writer) = self.tcp.get(&remote)
                 && writer.try_send(frame).is_err()
@@ -299,10 +299,11 @@ impl Shard {
         }
         match &mut self.socket {
             Some(socket) => {
-                let sent = socket.send(&mut self.peers.batch);
+                let sent = socket.send(&mut self.peers.batch, now);
                 self.counters.packets_out += sent.datagrams;
                 self.counters.send_runs += sent.runs;
                 self.counters.send_dropped += sent.dropped;
+                self.counters.send_deferred += sent.deferred;
             }
             None => self.peers.batch.clear(),
         }
@@ -315,7 +316,7 @@ impl Shard {
         room: &Arc<str>,
         now: Instant,
     ) -> PeerId {
-        let rtc = rtc_config::build(&self.settings, now);
+        let rtc = rtc_config::build(&self.settings, role, now);
         let mut peer = Peer::new(rtc, role, owner.clone(), Arc::clone(room), now);
         peer.aic_model.clone_from(&self.settings.aic_model);
         let id = self.peers.insert(peer, now);
@@ -432,3 +433,6 @@ impl Shard {
         reply
     }
 }
+
+#[cfg(test)]
+mod tests;

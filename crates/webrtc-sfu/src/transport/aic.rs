@@ -173,10 +173,12 @@ mod tests {
 
     use super::*;
     use crate::transport::peer::Peer;
+    use crate::transport::sdp::PublishWish;
     use crate::transport::testing::{ICE_LITE, connection, description, peer};
     use crate::transport::{Assignment, Role};
 
     const MODEL: &str = "aic16m-1";
+
     /// A publisher that knows AIC of `theirs` offers to a node of `ours`: the answer, and what the node makes of it.
     fn published(theirs: &str, ours: Option<&str>) -> (String, Peer) {
         let mut client = connection(Some(theirs));
@@ -186,8 +188,8 @@ mod tests {
         let offer = outbound(&offer.to_sdp_string(), theirs).replace(ICE_LITE, "");
         let mut server = peer(Role::Publisher, ours);
         let (answer, offered) =
-            server.accept_offer(&description(offer), &|_| Vec::new()).expect("a good offer");
-        assert!(offered[0].aic && offered[0].codec == Some(aura_media::Codec::Opus), "{offered:?}");
+            server.accept_offer(&description(offer), &|_| PublishWish::default()).expect("a good offer");
+        assert!(offered[0].aic && offered[0].codecs.first() == Some(&aura_media::Codec::Opus), "{offered:?}");
         (answer.sdp, server)
     }
 

@@ -22,7 +22,7 @@ use self::sections::Sections;
 use super::aic;
 use super::channels::Channels;
 use super::peer::Peer;
-use super::sdp::{self, OfferedSection, SectionText};
+use super::sdp::{self, OfferedSection, PublishWish, SectionText};
 use super::{Assignment, Role, TransportError};
 use crate::engine::device::DeviceRules;
 
@@ -81,8 +81,8 @@ impl std::fmt::Debug for OutstandingOffer {
     }
 }
 
-/// Opus parameters the answer asks a publisher to use, by the track id in its offer.
-pub(crate) type OpusParameters<'a> = &'a dyn Fn(&str) -> Vec<&'static str>;
+/// What the answer asks of a publisher, by what its section offers.
+pub(crate) type PublishWishes<'a> = &'a dyn Fn(&OfferedSection) -> PublishWish;
 
 impl Peer {
     /// Wants a section for the track. Nothing is sent yet.
@@ -115,14 +115,14 @@ impl Peer {
     pub(crate) fn accept_offer(
         &mut self,
         offer: &proto::SessionDescription,
-        opus: OpusParameters<'_>,
+        wishes: PublishWishes<'_>,
     ) -> Result<(proto::SessionDescription, Vec<OfferedSection>), TransportError> {
         check_size(&offer.sdp)?;
         let offered = sdp::read_sections(&offer.sdp);
         if offered.len() > sdp::MAX_SECTIONS {
             return Err(TransportError::Limit("too many media sections"));
         }
-        let text = self.read_aic(&offer.sdp);
+        let text = sdp::without_unused_extensions(&self.read_aic(&offer.sdp));
         let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.renew_streams();
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
@@ -133,12 +133,8 @@ impl Peer {
         let mut mid_to_track_id = HashMap::new();
         let mut sending = HashSet::new();
         for (section, offered) in sections.list.iter().zip(offered.iter().filter(|o| o.kind.is_some())) {
-            let text = if section.client_sends {
-                let track_id = offered.track_id.as_deref().unwrap_or_default();
-                SectionText::Receive { opus_parameters: opus(track_id) }
-            } else {
-                section.text()
-            };
+            let text =
+                if section.client_sends { SectionText::Receive(wishes(offered)) } else { section.text() };
             if let SectionText::Send { track_id, .. } = &text {
                 mid_to_track_id.insert(offered.mid.clone(), track_id.clone());
                 sending.insert(section.mid);

@@ -16,6 +16,7 @@ use super::negotiation::Negotiation;
 use super::{Datagram, Outgoing, PeerEvent, Role, SubscriberTransport, TransportError};
 use crate::engine::DataChannel;
 use crate::engine::device::DeviceRules;
+use crate::shard::backlog::Worth;
 use crate::shard::batch::SendBatch;
 
 /// One WebRTC connection to a client.
@@ -35,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) channels: Channels,
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
+    /// When its client last resumed.
+    pub(crate) resumed_at: Option<Instant>,
     pub(crate) connected: bool,
     /// When the last datagram came.
     pub(crate) heard_at: Instant,
@@ -56,6 +59,7 @@ impl Peer {
             device: DeviceRules::default(),
             channels: Channels::default(),
             disconnected_at: None,
+            resumed_at: None,
             connected: false,
             heard_at: now,
             closed_at: None,
@@ -215,17 +219,32 @@ impl SubscriberTransport for Peer {
     }
 
     fn drain(&mut self, out: &mut SendBatch, events: &mut Vec<PeerEvent>) -> Result<Instant, TransportError> {
+        let mut audio = None;
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(deadline) => return Ok(deadline),
                 Output::Transmit(transmit) => {
-                    let tcp = transmit.proto != Protocol::Udp;
-                    out.push(transmit.source.ip(), transmit.destination, tcp, &transmit.contents);
+                    if transmit.proto != Protocol::Udp {
+                        out.push_tcp(transmit.destination, &transmit.contents);
+                        continue;
+                    }
+                    let audio = *audio.get_or_insert_with(|| audio_payload_types(&self.rtc));
+                    let worth = Worth::of(&transmit.contents, audio);
+                    out.push_udp(transmit.source.ip(), transmit.destination, worth, &transmit.contents);
                 }
                 Output::Event(event) => self.handle_event(event, events),
             }
         }
     }
+}
+
+/// Payload types of audio, RED included, as bits.
+fn audio_payload_types(rtc: &Rtc) -> u128 {
+    let audio = rtc.codec_config().params().iter().filter(|params| params.spec().codec.is_audio());
+    audio
+        .flat_map(|params| [Some(params.pt()), params.red()])
+        .flatten()
+        .fold(0, |bits, pt| bits | 1 << (*pt & 0x7f))
 }
 
 /// Classifies a datagram; `None` for what is neither STUN, DTLS, RTP nor RTCP.

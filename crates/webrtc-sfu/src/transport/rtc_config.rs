@@ -10,7 +10,7 @@ use str0m::media::Frequency;
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 
-use super::aic;
+use super::{Role, aic, descriptor};
 
 /// Shared by all connections of a shard.
 #[derive(Debug, Clone)]
@@ -38,7 +38,9 @@ const VIDEO_RESEND_PACKETS: usize = 300;
 ///
 /// ICE-lite: the node has a public address, never contacts addresses a client names, and answers nothing that lacks
 /// a valid MESSAGE-INTEGRITY (ADR 4).
-pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
+pub(crate) fn build(settings: &PeerSettings, role: Role, now: Instant) -> Rtc {
+    // Loss on the way to the client caps its layers and sets AIC's redundancy. Where we send nothing there is none.
+    let loss_reports = (role != Role::Publisher).then_some(LOSS_REPORT_INTERVAL);
     let mut config = RtcConfig::new()
         .set_rtp_mode(true)
         .set_ice_lite(true)
@@ -46,7 +48,7 @@ pub(crate) fn build(settings: &PeerSettings, now: Instant) -> Rtc {
         .set_sctp_max_buffered_amount(DATA_BUFFER_BYTES)
         .set_sctp_max_message_size(MAX_MESSAGE_BYTES)
         .set_send_buffer_video(VIDEO_RESEND_PACKETS)
-        .set_stats_interval(Some(LOSS_REPORT_INTERVAL))
+        .set_stats_interval(loss_reports)
         .set_pause_threshold(Duration::from_millis(1_500))
         .set_extension_map(extensions())
         .clear_codecs();
@@ -86,7 +88,8 @@ fn add_codecs(config: &mut RtcConfig) {
     let plain = FormatParams::default;
     codecs.add_config(96.into(), Some(97.into()), Codec::Vp8, video, None, plain());
     for (pt, rtx, packetization_mode, profile) in
-        [(125, 107, false, 0x42_e01f), (108, 121, true, 0x42_e01f), (123, 119, true, 0x64_0032)]
+        // Packetization mode 1 first: mode 0 puts every slice into a packet of its own.
+        [(108, 121, true, 0x42_e01f), (123, 119, true, 0x64_0032), (125, 107, false, 0x42_e01f)]
     {
         codecs.add_h264(pt.into(), Some(rtx.into()), packetization_mode, profile);
     }
@@ -100,5 +103,6 @@ fn extensions() -> ExtensionMap {
     map.set(5, Extension::AbsoluteCaptureTime);
     map.set(6, Extension::PlayoutDelay);
     map.set(7, Extension::with_serializer(aic::META_URI, aic::MetaExtension));
+    map.set(8, Extension::with_serializer(descriptor::URI, descriptor::DescriptorExtension));
     map
 }

@@ -24,11 +24,24 @@ pub(crate) struct OfferedSection {
     /// Port 0: the section is stopped.
     pub(crate) stopped: bool,
     pub(crate) track_id: Option<String>,
-    /// The first codec everybody knows.
-    pub(crate) codec: Option<Codec>,
+    /// Codecs everybody knows and we forward, in the client's order.
+    pub(crate) codecs: Vec<Codec>,
     /// AIC is among the codecs.
     pub(crate) aic: bool,
     pub(crate) simulcast: bool,
+    /// Layers that are told apart by SSRC alone (`a=ssrc-group:SIM`), lowest first.
+    pub(crate) layer_ssrcs: Vec<u32>,
+}
+
+/// What the answer asks of a client that publishes on a section.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct PublishWish {
+    /// Opus format parameters to add (`usedtx=1`, `stereo=1;…`).
+    pub(crate) opus_parameters: Vec<&'static str>,
+    /// The video codec to send: its payload types come first, and clients send the first.
+    pub(crate) codec: Option<Codec>,
+    /// Nothing but that codec may be in the answer: some clients do not heed the order.
+    pub(crate) codec_alone: bool,
 }
 
 /// Reads the sections of a description.
@@ -81,6 +94,12 @@ fn read_attribute<'a>(
         "bundle-only" => section.stopped = false,
         "msid" => section.track_id = value.split(' ').nth(1).map(str::to_owned),
         "simulcast" => section.simulcast = value.contains("send"),
+        "ssrc-group" => {
+            if let Some(ssrcs) = value.strip_prefix("SIM ") {
+                section.layer_ssrcs = ssrcs.split(' ').filter_map(|ssrc| ssrc.parse().ok()).take(3).collect();
+                section.simulcast |= section.layer_ssrcs.len() > 1;
+            }
+        }
         "rtpmap" => {
             if let Some((payload_type, codec)) = value.split_once(' ')
                 && let Some(codec) = codec.split('/').next().and_then(Codec::parse)
@@ -94,9 +113,12 @@ fn read_attribute<'a>(
 
 fn finish(section: Option<&mut OfferedSection>, rtpmaps: &HashMap<&str, Codec>, payload_types: &[&str]) {
     if let Some(section) = section {
-        let mut codecs = payload_types.iter().filter_map(|payload_type| rtpmaps.get(payload_type)).copied();
-        section.aic = codecs.clone().any(|codec| codec == Codec::Aic);
-        section.codec = codecs.find(|codec| *codec != Codec::Aic);
+        for codec in payload_types.iter().filter_map(|payload_type| rtpmaps.get(payload_type)).copied() {
+            section.aic |= codec == Codec::Aic;
+            if codec != Codec::Aic && codec.is_negotiated() && !section.codecs.contains(&codec) {
+                section.codecs.push(codec);
+            }
+        }
     }
 }
 
@@ -105,11 +127,39 @@ pub(crate) fn longest_section_bytes(sdp: &str) -> usize {
     sdp.split("\nm=").skip(1).map(str::len).max().unwrap_or(0)
 }
 
+/// Extensions that only congestion control reads, which subscribers' layers are not chosen by (`engine::congestion`).
+const TRANSPORT_SEQUENCE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+
+/// A client's offer without the header extensions that we would write into every packet towards it for nobody.
+pub(crate) fn without_unused_extensions(sdp: &str) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for block in split_sections(sdp) {
+        let is_ours_alone = block.contains(&"a=recvonly");
+        let is_audio = block.first().is_some_and(|line| line.starts_with("m=audio"));
+        let unused = |line: &&&str| is_ours_alone && is_unused_extension(line, is_audio);
+        block.iter().filter(|line| !unused(line)).for_each(|line| push_line(&mut out, line));
+    }
+    out
+}
+
+/// LiveKit's choice: the time of sending for video, nothing for audio.
+fn is_unused_extension(line: &str, is_audio: bool) -> bool {
+    line.starts_with("a=extmap:")
+        && (line.contains(TRANSPORT_SEQUENCE) || (is_audio && line.contains(SEND_TIME)))
+}
+
+/// Feedback on what we send that nobody reads.
+fn is_unused_feedback(line: &str, is_audio: bool) -> bool {
+    line.starts_with("a=rtcp-fb:")
+        && (line.ends_with(" transport-cc") || (is_audio && line.ends_with(" goog-remb")))
+}
+
 /// What our description must say about one section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SectionText {
-    /// We receive; Opus format parameters to add (`usedtx=1`, `stereo=1;…`).
-    Receive { opus_parameters: Vec<&'static str> },
+    /// We receive.
+    Receive(PublishWish),
     /// We send this track.
     Send { stream_id: String, track_id: String },
     /// Nothing flows.
@@ -148,10 +198,25 @@ fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
         let (payload_type, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
         codec.starts_with("opus/").then(|| format!("a=fmtp:{payload_type} "))
     });
+    let is_audio = block.first().is_some_and(|line| line.starts_with("m=audio"));
+    let order = match text {
+        SectionText::Receive(wish) => {
+            wish.codec.and_then(|codec| codec_first(block, codec, wish.codec_alone))
+        }
+        _ => None,
+    };
     for line in block {
-        if is_direction(line) {
+        if let Some(order) = &order
+            && line.starts_with("m=")
+        {
+            push_line(out, &order.media);
+        } else if let Some(order) = &order
+            && payload_type_in(line).is_some_and(|payload_type| order.left_out.contains(&payload_type))
+        {
+            // A codec the client must not choose.
+        } else if is_direction(line) {
             match text {
-                SectionText::Receive { .. } => push_line(out, "a=recvonly"),
+                SectionText::Receive(_) => push_line(out, "a=recvonly"),
                 SectionText::Idle => push_line(out, "a=inactive"),
                 SectionText::Send { stream_id, track_id } => {
                     push_line(out, "a=sendonly");
@@ -162,12 +227,16 @@ fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
             // Written with the direction above, or not at all.
         } else if is_ssrc(line) && !matches!(text, SectionText::Send { .. }) {
             // Without media there is no source to announce.
+        } else if !matches!(text, SectionText::Receive(_))
+            && (is_unused_extension(line, is_audio) || is_unused_feedback(line, is_audio))
+        {
+            // Costs bytes in every packet and reports of the client's many times a second.
         } else {
             out.push_str(line);
-            if let (SectionText::Receive { opus_parameters }, Some(prefix)) = (text, &opus)
+            if let (SectionText::Receive(wish), Some(prefix)) = (text, &opus)
                 && line.starts_with(prefix.as_str())
             {
-                opus_parameters.iter().filter(|parameter| !line.contains(**parameter)).for_each(
+                wish.opus_parameters.iter().filter(|parameter| !line.contains(**parameter)).for_each(
                     |parameter| {
                         out.push(';');
                         out.push_str(parameter);
@@ -177,6 +246,41 @@ fn write_section(out: &mut String, block: &[&str], text: &SectionText) {
             out.push_str("\r\n");
         }
     }
+}
+
+/// Payload types of a section in the order the answer gives them.
+struct Order<'a> {
+    /// The `m=` line.
+    media: String,
+    left_out: Vec<&'a str>,
+}
+
+/// Puts the payload types of `codec`, retransmission included, before all others. `None`: the section does not have it.
+fn codec_first<'a>(block: &[&'a str], codec: Codec, alone: bool) -> Option<Order<'a>> {
+    let is_codec = |line: &&str| {
+        let mapping = line.strip_prefix("a=rtpmap:").and_then(|rest| rest.split_once(' '));
+        let name = mapping.and_then(|(_, mapping)| mapping.split('/').next());
+        name.and_then(Codec::parse) == Some(codec)
+    };
+    let mut wanted: Vec<&str> = block.iter().copied().filter(is_codec).filter_map(payload_type_in).collect();
+    let resend = |line: &&'a str| {
+        let (payload_type, parameters) = line.strip_prefix("a=fmtp:")?.split_once(' ')?;
+        let of = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("apt="))?;
+        wanted.contains(&of).then_some(payload_type)
+    };
+    let resends: Vec<&str> = block.iter().filter_map(resend).collect();
+    wanted.extend(resends);
+    let media = block.first().filter(|line| line.starts_with("m="))?;
+    let mut words = media.split(' ');
+    let head: Vec<&str> = words.by_ref().take(3).collect();
+    let (first, others): (Vec<&str>, Vec<&str>) = words.partition(|word| wanted.contains(word));
+    if first.is_empty() {
+        return None;
+    }
+    let left_out = if alone { others.clone() } else { Vec::new() };
+    let kept = if alone { Vec::new() } else { others };
+    let media = head.into_iter().chain(first).chain(kept).collect::<Vec<_>>().join(" ");
+    Some(Order { media, left_out })
 }
 
 /// Takes codecs out of sections, and what repeats their packets. `refused` says which, by mid. A section with nothing
@@ -220,6 +324,7 @@ fn payload_types_of<'a>(block: &[&'a str], codecs: &[Codec]) -> Vec<&'a str> {
     if is_all { Vec::new() } else { found }
 }
 
+/// The payload type an attribute is about.
 fn payload_type_in(line: &str) -> Option<&str> {
     let value = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].into_iter().find_map(|name| line.strip_prefix(name));
     value.and_then(|value| value.split(' ').next())
@@ -255,12 +360,82 @@ mod tests {
         a=ssrc:7 cname:x\r\na=ssrc:7 msid:a b\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n";
 
+    fn wish(codec: Option<Codec>, codec_alone: bool) -> PublishWish {
+        PublishWish { opus_parameters: vec!["usedtx=1"], codec, codec_alone }
+    }
+
+    const VIDEO: &str = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 125 107\r\na=mid:0\r\na=recvonly\r\n\
+        a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
+        a=rtpmap:98 VP9/90000\r\na=fmtp:98 profile-id=0\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\n\
+        a=rtpmap:125 H264/90000\r\na=rtpmap:107 rtx/90000\r\na=fmtp:107 apt=125\r\n";
+
+    #[test]
+    fn the_codec_asked_for_comes_first_with_its_retransmission() {
+        let text = |wish| rewrite(VIDEO, &HashMap::from([("0".to_owned(), SectionText::Receive(wish))]));
+        let first = text(wish(Some(Codec::H264), false));
+        assert!(first.contains("m=video 9 UDP/TLS/RTP/SAVPF 125 107 96 97 98 99\r\n"), "{first}");
+        assert_eq!(first.lines().count(), VIDEO.lines().count());
+        let unknown = text(wish(Some(Codec::Av1), true));
+        assert_eq!(unknown, VIDEO, "what is not there cannot be first");
+        let alone = text(wish(Some(Codec::Vp9), true));
+        assert!(alone.contains("m=video 9 UDP/TLS/RTP/SAVPF 98 99\r\n"), "{alone}");
+        assert!(
+            !alone.contains("VP8") && !alone.contains(":97 ") && !alone.contains("rtcp-fb:96"),
+            "{alone}"
+        );
+    }
+
+    #[test]
+    fn nobody_is_asked_to_report_what_nobody_reads() {
+        let section = |kind: &str, mid: u8, direction: &str| {
+            format!(
+                "m={kind} 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{mid}\r\na=extmap:2 {SEND_TIME}\r\n\
+                 a=extmap:3 {TRANSPORT_SEQUENCE}\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+                 a={direction}\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 goog-remb\r\na=rtcp-fb:111 nack\r\n"
+            )
+        };
+        let sections =
+            [("audio", "recvonly"), ("video", "recvonly"), ("audio", "sendonly"), ("video", "sendonly")];
+        let text: String =
+            sections.iter().zip(0..).map(|((kind, direction), mid)| section(kind, mid, direction)).collect();
+        let count = |sdp: &str, what: &str| sdp.matches(what).count();
+
+        let offer = without_unused_extensions(&format!("v=0\r\n{text}"));
+        assert_eq!(count(&offer, TRANSPORT_SEQUENCE), 2, "what the client sends keeps it");
+        assert_eq!(count(&offer, SEND_TIME), 3);
+        assert_eq!(count(&offer, "sdes:mid"), 4);
+        assert_eq!(count(&offer, "transport-cc\r\n"), 4, "payload types are one for all sections");
+
+        let send = || SectionText::Send { stream_id: "PA_x|TR_y".into(), track_id: "TR_y".into() };
+        let texts = [
+            send(),
+            send(),
+            SectionText::Receive(wish(None, false)),
+            SectionText::Receive(wish(None, false)),
+        ];
+        let texts = texts.into_iter().enumerate().map(|(mid, text)| (mid.to_string(), text)).collect();
+        let answer = rewrite(&format!("v=0\r\n{text}"), &texts);
+        assert_eq!(count(&answer, TRANSPORT_SEQUENCE), 2);
+        assert_eq!(count(&answer, "transport-cc\r\n"), 2);
+        assert_eq!((count(&answer, SEND_TIME), count(&answer, "goog-remb")), (3, 3));
+        assert_eq!(count(&answer, "nack\r\n"), 4);
+    }
+
+    #[test]
+    fn layers_without_names_are_known_by_their_group() {
+        let offer = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\n\
+            a=rtpmap:96 VP8/90000\r\na=ssrc-group:FID 1 11\r\na=ssrc-group:SIM 1 2 3\r\n";
+        let sections = read_sections(offer);
+        assert_eq!(sections[0].layer_ssrcs, [1, 2, 3]);
+        assert!(sections[0].simulcast);
+    }
+
     #[test]
     fn sections_are_read() {
         let sections = read_sections(OFFER);
         assert_eq!(sections.len(), 3);
         assert_eq!(sections[0].track_id.as_deref(), Some("mic-1"));
-        assert_eq!(sections[0].codec, Some(Codec::Opus));
+        assert_eq!(sections[0].codecs, [Codec::Opus]);
         assert!(sections[0].client_sends && !sections[0].client_receives);
         assert!(!sections[1].client_sends && sections[1].client_receives);
         assert_eq!(sections[2].kind, None);
@@ -277,7 +452,7 @@ mod tests {
     #[test]
     fn names_and_directions_are_written() {
         let sections = HashMap::from([
-            ("0".to_owned(), SectionText::Receive { opus_parameters: vec!["usedtx=1"] }),
+            ("0".to_owned(), SectionText::Receive(wish(None, false))),
             ("1".to_owned(), SectionText::Send { stream_id: "PA_x|TR_y".into(), track_id: "TR_y".into() }),
         ]);
         let text = rewrite(OFFER, &sections);
@@ -314,12 +489,15 @@ mod tests {
         #[test]
         fn hostile_text_is_read_without_panic(text in "\\PC{0,400}", lines in proptest::collection::vec("[am]=[a-z0-9:/ -]{0,30}", 0..40)) {
             let _ = read_sections(&text);
+            let _ = without_unused_extensions(&text);
             let joined = lines.join("\r\n");
             let sections = read_sections(&joined);
             let all = sections.iter().map(|s| (s.mid.clone(), SectionText::Idle)).collect();
             let _ = rewrite(&joined, &all);
             let _ = without(&joined, |_| vec![Codec::H264]);
             let _ = without(&text, |_| vec![Codec::H264]);
+            let all = sections.iter().map(|s| (s.mid.clone(), SectionText::Receive(wish(Some(Codec::Vp9), true)))).collect();
+            let _ = rewrite(&joined, &all);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn connection(model: Option<&str>) -> Rtc {
         tcp_candidates: Vec::new(),
         aic_model: model.map(Into::into),
     };
-    build(&settings, Instant::now())
+    build(&settings, Role::Single, Instant::now())
 }
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]

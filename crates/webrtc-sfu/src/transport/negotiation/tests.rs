@@ -11,6 +11,7 @@ use str0m::media::{Direction, MediaKind as Str0mKind, Mid};
 
 use crate::engine::device::DeviceRules;
 use crate::transport::peer::Peer;
+use crate::transport::sdp::PublishWish;
 use crate::transport::testing::{ICE_LITE, connection, description, peer};
 use crate::transport::{Assignment, Role};
 
@@ -113,7 +114,8 @@ impl Caller {
         api.ice_restart(true);
         let (offer, pending) = api.apply().expect("something to offer");
         let offer = description(offer.to_sdp_string().replace(ICE_LITE, ""));
-        let (answer, _) = self.server.accept_offer(&offer, &|_| Vec::new()).expect("a good offer");
+        let (answer, _) =
+            self.server.accept_offer(&offer, &|_| PublishWish::default()).expect("a good offer");
         let parsed = SdpAnswer::from_sdp_string(&answer.sdp.replace(ICE_LITE, "")).expect("a good answer");
         self.client.sdp_api().accept_answer(pending, parsed).expect("acceptable");
         for seen in read(&answer.sdp).iter().filter(|seen| seen.sends) {

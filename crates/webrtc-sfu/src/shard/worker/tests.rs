@@ -1,0 +1,468 @@
+//! A shard with its clients in one process: real connections on simulated time, datagrams passed by hand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use aura_types::{Clock as _, ManualClock, SystemClock};
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpWrite, Ssrc};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use super::*;
+use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::shard::aic::TranscodedSender;
+use crate::shard::command::{JoinExtras, Outbound, SignalSession};
+
+const ROOM: &str = "hall";
+const STEP: Duration = Duration::from_millis(5);
+const SERVER: &str = "198.51.100.1:7882";
+
+struct Stage {
+    shard: Shard,
+    clock: ManualClock,
+    clients: Vec<Client>,
+    _commands: mpsc::Sender<Command>,
+    _events: mpsc::Receiver<crate::engine::RoomEvent>,
+}
+
+/// A participant with a connection each way, as far as it needs them.
+struct Client {
+    session: SignalSession,
+    messages: mpsc::Receiver<Outbound>,
+    heard: Vec<Response>,
+    connections: [Option<Connection>; 2],
+    received: Vec<Packet>,
+    /// No datagram passes; signalling does.
+    offline: bool,
+}
+
+struct Connection {
+    rtc: Rtc,
+    address: SocketAddr,
+    pending: Option<SdpPendingOffer>,
+    wants_keyframe: bool,
+    /// What it wants to send.
+    leaving: Vec<Vec<u8>>,
+    received: Vec<Packet>,
+}
+
+/// What a subscriber got: our number, and which of the publisher's streams it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packet {
+    sequence: u64,
+    layer: u8,
+}
+
+const PUBLISHER: usize = 0;
+const SUBSCRIBER: usize = 1;
+
+impl Stage {
+    fn new() -> Self {
+        let clock = ManualClock::new(SystemClock.now());
+        let wake = Arc::new(Wake::new().unwrap());
+        let (commands, to_do) = mpsc::channel(8);
+        let (events, happened) = mpsc::channel(1_000);
+        let (transcoded, inbox) = mpsc::channel(8);
+        let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().unwrap();
+        let shard = Shard {
+            id: 0,
+            settings: PeerSettings {
+                certificate,
+                udp_candidates: vec![SERVER.parse().unwrap()],
+                tcp_candidates: Vec::new(),
+                aic_model: None,
+            },
+            policy: RoomPolicy {
+                empty_timeout: Duration::from_secs(300),
+                departure_timeout: Duration::from_secs(20),
+                max_participants: 0,
+                remote_unmute: false,
+                node_id: "ND_test".into(),
+                region: String::new(),
+            },
+            socket: None,
+            wake: Arc::clone(&wake),
+            commands: to_do,
+            events,
+            clock: clock.shared(),
+            ufrags: Default::default(),
+            peers: Default::default(),
+            tracks: Default::default(),
+            demux: Default::default(),
+            rooms: Default::default(),
+            rooms_with_output: Vec::new(),
+            negotiations: Default::default(),
+            tcp: Default::default(),
+            duties: Duties::new(clock.shared().monotonic()),
+            transcoding: Transcoding {
+                streams: None,
+                answers: TranscodedSender { queue: transcoded, wake },
+                inbox,
+                generation: 0,
+            },
+            counters: Default::default(),
+            stopping: false,
+        };
+        Self { shard, clock, clients: Vec::new(), _commands: commands, _events: happened }
+    }
+
+    fn now(&self) -> Instant {
+        self.shard.clock.monotonic()
+    }
+
+    fn join(&mut self, identity: &str) -> usize {
+        let joiner = Joiner {
+            identity: identity.into(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: HashMap::new(),
+            kind: proto::participant_info::Kind::Standard,
+            kind_details: Vec::new(),
+            permission: proto::ParticipantPermission {
+                can_subscribe: true,
+                can_publish: true,
+                can_publish_data: true,
+                ..Default::default()
+            },
+            client: proto::ClientInfo::default(),
+            mode: ConnectionMode::Dual,
+            auto_subscribe: true,
+            auto_subscribe_data: false,
+            token_allowance: usize::MAX,
+        };
+        let (outbound, messages) = mpsc::channel(1_000);
+        let now = self.shard.moment();
+        let extras = JoinExtras::default();
+        let session = self.shard.join(ROOM, None, joiner, extras, outbound, now).unwrap();
+        self.clients.push(Client {
+            session,
+            messages,
+            heard: Vec::new(),
+            connections: [None, None],
+            received: Vec::new(),
+            offline: false,
+        });
+        self.clients.len() - 1
+    }
+
+    fn say(&mut self, client: usize, request: Request) {
+        let session = self.clients[client].session.clone();
+        let now = self.shard.moment();
+        self.shard.signal(ROOM, &session, request, now);
+    }
+
+    /// What the server told a client since this was last asked.
+    fn told(&mut self, client: usize) -> Vec<Response> {
+        std::mem::take(&mut self.clients[client].heard)
+    }
+
+    /// Publishes a video of as many streams as there are `layers`, told apart by SSRC. Returns them, lowest first.
+    fn publish(&mut self, client: usize, grouped: bool, named: bool) -> (Mid, Vec<Ssrc>) {
+        let now = self.now();
+        let mut connection = Connection::new(client, PUBLISHER, now);
+        let mut changes = connection.rtc.sdp_api();
+        let (stream, track) = (Some("stream".into()), Some("camera".into()));
+        let mid = changes.add_media(MediaKind::Video, Direction::SendOnly, stream, track, None);
+        let (offer, pending) = changes.apply().unwrap();
+        connection.pending = Some(pending);
+        let mut sdp = offer.to_sdp_string();
+        let first = sdp.lines().find_map(|line| line.strip_prefix("a=ssrc:")?.split(' ').next()).unwrap();
+        let first: u32 = first.parse().unwrap();
+        let numbers = [first, 2_000_002, 2_000_003];
+        for number in &numbers[1..] {
+            sdp.push_str(&format!("a=ssrc:{number} cname:layer\r\n"));
+        }
+        if grouped {
+            sdp.push_str(&format!("a=ssrc-group:SIM {} {} {}\r\n", numbers[0], numbers[1], numbers[2]));
+        }
+        let layer = |index: usize| proto::VideoLayer {
+            quality: index as i32,
+            width: 320 << index,
+            height: 180 << index,
+            ssrc: if named { numbers[index] } else { 0 },
+            ..Default::default()
+        };
+        let request = proto::AddTrackRequest {
+            cid: "camera".into(),
+            r#type: proto::TrackType::Video as i32,
+            source: proto::TrackSource::Camera as i32,
+            layers: (0..3).map(layer).collect(),
+            ..Default::default()
+        };
+        self.clients[client].connections[PUBLISHER] = Some(connection);
+        self.say(client, Request::AddTrack(request));
+        let description =
+            proto::SessionDescription { r#type: "offer".into(), sdp, id: 1, ..Default::default() };
+        self.say(client, Request::Offer(description));
+        (mid, numbers.map(Ssrc::from).to_vec())
+    }
+
+    fn connection(&mut self, client: usize, side: usize) -> &mut Connection {
+        self.clients[client].connections[side].as_mut().unwrap()
+    }
+
+    /// Lets time pass, with `each` before every step.
+    fn run(&mut self, time: Duration, mut each: impl FnMut(&mut Self)) {
+        let until = self.now() + time;
+        while self.now() < until {
+            each(self);
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.shard.moment();
+        for index in 0..self.clients.len() {
+            for side in [PUBLISHER, SUBSCRIBER] {
+                let Some(connection) = &mut self.clients[index].connections[side] else { continue };
+                connection.take(Input::Timeout(now.at));
+                let (source, leaving) = (connection.address, std::mem::take(&mut connection.leaving));
+                let received = std::mem::take(&mut connection.received);
+                let is_offline = self.clients[index].offline;
+                for datagram in leaving.into_iter().filter(|_| !is_offline) {
+                    let target = SERVER.parse::<SocketAddr>().unwrap().ip();
+                    self.shard.on_datagram(now.at, source, Some(target), false, &datagram);
+                    self.shard.handle_events(now.at);
+                }
+                self.clients[index].received.extend(received);
+            }
+        }
+        self.shard.settle(now);
+        self.shard.peers.run_timers(now.at);
+        self.shard.run_duties(now);
+        self.shard.run_negotiations(now.at);
+        self.shard.settle(now);
+        let batch = std::mem::take(&mut self.shard.peers.batch);
+        for run in batch.runs(false) {
+            let bytes = &batch.bytes()[run.start..run.start + run.len];
+            let online = self.clients.iter_mut().filter(|client| !client.offline);
+            let connections = online.flat_map(|client| client.connections.iter_mut().flatten());
+            for connection in connections.filter(|connection| connection.address == run.destination) {
+                let receive = Receive::new(Protocol::Udp, SERVER.parse().unwrap(), run.destination, bytes);
+                connection.take(Input::Receive(now.at, receive.unwrap()));
+            }
+        }
+        self.listen();
+        self.clock.advance(STEP);
+    }
+
+    fn listen(&mut self) {
+        for index in 0..self.clients.len() {
+            while let Ok(outbound) = self.clients[index].messages.try_recv() {
+                let Outbound::Message(message) = outbound else { continue };
+                match &*message {
+                    Response::Answer(answer) => {
+                        let connection = self.connection(index, PUBLISHER);
+                        let pending = connection.pending.take().unwrap();
+                        let answer = SdpAnswer::from_sdp_string(&answer.sdp).unwrap();
+                        connection.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+                    }
+                    Response::Offer(offer) => {
+                        let now = self.now();
+                        let fresh = || Connection::new(index, SUBSCRIBER, now);
+                        let connection =
+                            self.clients[index].connections[SUBSCRIBER].get_or_insert_with(fresh);
+                        let parsed = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
+                        let sdp = connection.rtc.sdp_api().accept_offer(parsed).unwrap().to_sdp_string();
+                        let (r#type, id) = ("answer".into(), offer.id);
+                        let answer = proto::SessionDescription { r#type, sdp, id, ..Default::default() };
+                        self.say(index, Request::Answer(answer));
+                    }
+                    _ => {}
+                }
+                self.clients[index].heard.push(*message);
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn new(client: usize, side: usize, now: Instant) -> Self {
+        let address = SocketAddr::from(([192, 0, 2, 1], (1_000 + 2 * client + side) as u16));
+        let mut rtc = Rtc::builder().clear_codecs().enable_vp8(true).set_rtp_mode(true).build(now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        let (leaving, received) = (Vec::new(), Vec::new());
+        Self { rtc, address, pending: None, wants_keyframe: true, leaving, received }
+    }
+
+    /// Takes an input and everything that follows from it, before there may be another.
+    fn take(&mut self, input: Input<'_>) {
+        self.rtc.handle_input(input).unwrap();
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(_) => return,
+                Output::Transmit(transmit) => self.leaving.push(transmit.contents.to_vec()),
+                Output::Event(Event::RtpPacket(packet)) => {
+                    let layer = packet.payload.last().copied().unwrap();
+                    self.received.push(Packet { sequence: *packet.seq_no, layer });
+                }
+                Output::Event(Event::KeyframeRequest(_)) => self.wants_keyframe = true,
+                Output::Event(_) => {}
+            }
+        }
+    }
+}
+
+/// A camera that sends a packet of every layer each 20 ms, keyframes when asked for.
+struct Camera {
+    client: usize,
+    streams: Vec<Ssrc>,
+    mid: Mid,
+    sent: u64,
+    next_at: Instant,
+}
+
+impl Camera {
+    fn new(stage: &mut Stage, client: usize, mid: Mid, streams: Vec<Ssrc>) -> Self {
+        let next_at = stage.now();
+        let rtc = &mut stage.connection(client, PUBLISHER).rtc;
+        for ssrc in &streams[1..] {
+            rtc.direct_api().declare_stream_tx(*ssrc, None, mid, None);
+        }
+        Self { client, streams, mid, sent: 0, next_at }
+    }
+
+    fn shoot(&mut self, stage: &mut Stage) {
+        let now = stage.now();
+        if now < self.next_at {
+            return;
+        }
+        self.next_at = now + Duration::from_millis(20);
+        let connection = stage.connection(self.client, PUBLISHER);
+        let keyframe = std::mem::take(&mut connection.wants_keyframe);
+        let pt = connection.rtc.codec_config().params()[0].pt();
+        assert!(connection.rtc.media(self.mid).is_some());
+        for (layer, ssrc) in self.streams.iter().enumerate() {
+            // VP8: a frame of one packet; its last byte says which layer it is of.
+            let payload = vec![0x10, u8::from(!keyframe), 0, 0, layer as u8];
+            // Streams have numbers of their own.
+            let sequence = self.sent + 1_000 * (layer as u64 + 1);
+            let time = 1_800_u32.wrapping_mul(self.sent as u32);
+            let write = RtpWrite::new(pt, sequence.into(), time, now, payload).marker(true);
+            if let Some(stream) = connection.rtc.direct_api().stream_tx(ssrc) {
+                stream.write_rtp(write);
+            }
+        }
+        self.sent += 1;
+    }
+}
+
+/// What a viewer got in the last second: the packets, by layer, after checking that numbers go on one by one.
+fn last_second(stage: &mut Stage, viewer: usize, camera: &mut Camera) -> BTreeMap<u8, usize> {
+    stage.clients[viewer].received.clear();
+    stage.run(Duration::from_secs(1), |stage| camera.shoot(stage));
+    let received = &stage.clients[viewer].received;
+    assert!(
+        received.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1),
+        "one unbroken stream: {received:?}"
+    );
+    let mut layers = BTreeMap::new();
+    for packet in received {
+        *layers.entry(packet.layer).or_default() += 1;
+    }
+    layers
+}
+
+fn simulcast_by_ssrc(grouped: bool, named: bool) -> (Stage, usize, Camera) {
+    let mut stage = Stage::new();
+    let (alice, bob) = (stage.join("alice"), stage.join("bob"));
+    let (mid, streams) = stage.publish(alice, grouped, named);
+    stage.run(Duration::from_secs(1), |_| {});
+    let mut camera = Camera::new(&mut stage, alice, mid, streams);
+    stage.run(Duration::from_secs(4), |stage| camera.shoot(stage));
+    (stage, bob, camera)
+}
+
+#[test]
+fn layers_told_apart_by_ssrc_are_followed_one_at_a_time() {
+    for (grouped, named) in [(true, false), (false, true), (true, true)] {
+        let (mut stage, bob, mut camera) = simulcast_by_ssrc(grouped, named);
+        let seen = last_second(&mut stage, bob, &mut camera);
+        assert_eq!(seen.keys().collect::<Vec<_>>(), [&2], "the highest: {seen:?}");
+        assert!(seen[&2] >= 45, "every packet of it: {seen:?}");
+
+        let track = stage.told(bob).into_iter().find_map(|message| match message {
+            Response::Update(update) => {
+                update.participants.iter().find_map(|p| Some(p.tracks.first()?.sid.clone()))
+            }
+            _ => None,
+        });
+        let setting = proto::UpdateTrackSettings {
+            track_sids: vec![track.unwrap()],
+            quality: proto::VideoQuality::Low as i32,
+            ..Default::default()
+        };
+        stage.say(bob, Request::TrackSetting(setting));
+        stage.run(Duration::from_secs(3), |stage| camera.shoot(stage));
+        let seen = last_second(&mut stage, bob, &mut camera);
+        assert_eq!(seen.keys().collect::<Vec<_>>(), [&0], "the lowest, as wished: {seen:?}");
+    }
+}
+
+#[test]
+fn streams_that_nobody_named_do_not_take_turns() {
+    let (mut stage, bob, mut camera) = simulcast_by_ssrc(false, false);
+    let seen = last_second(&mut stage, bob, &mut camera);
+    assert_eq!(seen.len(), 1, "one of them: {seen:?}");
+    assert!(seen.values().all(|count| *count >= 45), "{seen:?}");
+    // The one that is followed ends: another of them takes its place.
+    let followed = usize::from(*seen.keys().next().unwrap());
+    camera.streams.remove(followed);
+    stage.run(Duration::from_secs(4), |stage| camera.shoot(stage));
+    let seen = last_second(&mut stage, bob, &mut camera);
+    assert!(seen.len() == 1 && seen.values().all(|count| *count >= 45), "{seen:?}");
+}
+
+/// Whether the server gave a client's media up since this was last asked.
+fn given_up(stage: &mut Stage, client: usize) -> bool {
+    stage.listen();
+    stage.told(client).iter().any(|message| matches!(message, Response::Leave(_)))
+}
+
+fn resume(stage: &mut Stage, client: usize) {
+    let (outbound, messages) = mpsc::channel(1_000);
+    let sid = stage.clients[client].session.participant.to_string();
+    let now = stage.shard.moment();
+    let session = stage.shard.resume(ROOM, &sid, "alice", JoinExtras::default(), outbound, now).unwrap();
+    (stage.clients[client].session, stage.clients[client].messages) = (session, messages);
+}
+
+#[test]
+fn who_resumes_has_the_full_time_to_bring_its_media_back() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    stage.run(Duration::from_secs(1), |_| {});
+    let link = stage.shard.rooms[ROOM].links.values().next().unwrap();
+    let media = link.subscriber;
+    assert!(stage.shard.peers.get(media).unwrap().peer.connected, "media are up");
+
+    // The network goes away, and with it every datagram.
+    stage.clients[alice].offline = true;
+    stage.told(alice);
+    stage.run(Duration::from_secs(12), |_| {});
+    assert!(!given_up(&mut stage, alice), "not before its time");
+    stage.run(Duration::from_secs(6), |_| {});
+    assert!(given_up(&mut stage, alice), "then it is asked to resume");
+
+    for _ in 0..3 {
+        stage.run(Duration::from_secs(5), |_| {});
+        resume(&mut stage, alice);
+        stage.run(Duration::from_secs(12), |_| {});
+        assert!(!given_up(&mut stage, alice), "a slow network has time for ICE, DTLS and what they repeat");
+        stage.run(Duration::from_secs(6), |_| {});
+        assert!(given_up(&mut stage, alice), "and not for ever");
+    }
+
+    // It comes back at the end of its time, and stays.
+    stage.run(Duration::from_secs(5), |_| {});
+    resume(&mut stage, alice);
+    stage.run(Duration::from_secs(8), |_| {});
+    stage.clients[alice].offline = false;
+    stage.run(Duration::from_secs(20), |_| {});
+    assert!(!given_up(&mut stage, alice), "who is back stays");
+    assert!(stage.shard.peers.get(media).unwrap().peer.disconnected_at.is_none());
+}
