@@ -1,7 +1,8 @@
 //! `/health` (liveness: touches nothing), `/ready` (dependencies) and `/metrics`, for public and admin ports.
 //!
 //! Readiness asks every dependency, each for at most a moment, and no more often than twice a second
-//! however often it is asked: the public port must not become a way to load the database.
+//! however often it is asked: the public port must not become a way to load the database. A dependency the
+//! process can do without is listed with the others and decides nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,21 @@ const CACHE: Duration = Duration::from_millis(500);
 type CheckFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 
+#[derive(Clone)]
+struct Dependency {
+    name: &'static str,
+    /// Whether nothing works without it.
+    hard: bool,
+    check: Check,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Answers {
+    by_name: BTreeMap<&'static str, bool>,
+    /// Whether everything hard answered.
+    enough: bool,
+}
+
 /// The state of this process and of what it depends on. Clones share it.
 #[derive(Clone)]
 pub struct Health {
@@ -39,8 +55,8 @@ struct Inner {
     version: &'static str,
     lifecycle: Lifecycle,
     clock: SharedClock,
-    checks: Mutex<Vec<(&'static str, Check)>>,
-    last: Mutex<Option<(Instant, BTreeMap<&'static str, bool>)>>,
+    checks: Mutex<Vec<Dependency>>,
+    last: Mutex<Option<(Instant, Answers)>>,
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -101,40 +117,61 @@ impl Health {
         }
     }
 
-    /// Adds a dependency: `check` says whether it answers. More than 1.5 s counts as no.
+    /// Adds a dependency nothing works without: `check` says whether it answers. More than 1.5 s counts as no.
     pub fn add<C, F>(&self, name: &'static str, check: C)
     where
         C: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = bool> + Send + 'static,
     {
+        self.depend(name, true, check);
+    }
+
+    /// Adds a dependency the process does without for a while: shown as it is, and ready all the same.
+    pub fn add_soft<C, F>(&self, name: &'static str, check: C)
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.depend(name, false, check);
+    }
+
+    fn depend<C, F>(&self, name: &'static str, hard: bool, check: C)
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = bool> + Send + 'static,
+    {
         let check: Check = Arc::new(move || Box::pin(check()));
-        lock(&self.inner.checks).push((name, check));
+        lock(&self.inner.checks).push(Dependency { name, hard, check });
     }
 
     /// Asks every dependency, or repeats the answer of a moment ago.
     pub async fn readiness(&self) -> Readiness {
-        let checks = self.checks().await;
-        let ready = !self.inner.lifecycle.is_draining() && checks.values().all(|ok| *ok);
+        let answers = self.ask().await;
+        let ready = !self.inner.lifecycle.is_draining() && answers.enough;
         Readiness {
             status: if ready { "ready" } else { "not_ready" },
-            checks,
+            checks: answers.by_name,
             timestamp: self.inner.clock.unix_ms(),
         }
     }
 
-    async fn checks(&self) -> BTreeMap<&'static str, bool> {
+    async fn ask(&self) -> Answers {
         let inner = &self.inner;
         let _one_at_a_time = inner.asking.lock().await;
-        if let Some((when, checks)) = lock(&inner.last).clone()
+        if let Some((when, answers)) = lock(&inner.last).clone()
             && inner.clock.monotonic().saturating_duration_since(when) < CACHE
         {
-            return checks;
+            return answers;
         }
-        let checks = lock(&inner.checks).clone();
-        let answers = join_all(checks.iter().map(|(name, check)| async move {
-            (*name, tokio::time::timeout(CHECK_LIMIT, check()).await.unwrap_or(false))
-        }));
-        let answers: BTreeMap<_, _> = answers.await.into_iter().collect();
+        let dependencies = lock(&inner.checks).clone();
+        let asked = dependencies.iter().map(|dependency| async {
+            tokio::time::timeout(CHECK_LIMIT, (dependency.check)()).await.unwrap_or(false)
+        });
+        let mut answers = Answers { enough: true, ..Answers::default() };
+        for (dependency, ok) in dependencies.iter().zip(join_all(asked).await) {
+            answers.by_name.insert(dependency.name, ok);
+            answers.enough &= ok || !dependency.hard;
+        }
         *lock(&inner.last) = Some((inner.clock.monotonic(), answers.clone()));
         answers
     }
@@ -155,7 +192,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 async fn health(State(health): State<Health>) -> Response {
     let inner = &health.inner;
-    let checks = lock(&inner.last).as_ref().map(|(_, checks)| checks.clone()).unwrap_or_default();
+    let checks = lock(&inner.last).as_ref().map(|(_, answers)| answers.by_name.clone()).unwrap_or_default();
     let body =
         Liveness { status: "healthy", version: inner.version, checks, timestamp: inner.clock.unix_ms() };
     no_store(axum::Json(body))

@@ -1,15 +1,17 @@
-//! Ids, error codes, the clock and rate quotas: the vocabulary every AuraLink crate shares.
+//! Ids, error codes, the clock, rate quotas and address blocks: the vocabulary every AuraLink crate shares.
 //!
 //! Depends on no other crate of ours and does no I/O. Anything that needs a runtime, a socket or a
 //! database belongs in `aura-service` or `aura-store`.
 #![warn(missing_docs)]
 
+mod address;
 mod clock;
 mod error_code;
 mod id;
 mod rate;
 mod sid;
 
+pub use address::address_block;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use error_code::{Coded, ErrorCode};
 pub use id::{

@@ -62,6 +62,15 @@ async fn the_three_endpoints() {
 }
 
 #[tokio::test]
+async fn what_can_be_done_without_is_shown_and_decides_nothing() {
+    let health = Health::new("sample", "1", lifecycle(), SystemClock::shared());
+    health.add("database", || std::future::ready(true));
+    health.add_soft("redis", || std::future::ready(false));
+    let readiness = health.readiness().await;
+    assert!(readiness.is_ready() && !readiness.checks["redis"] && readiness.checks["database"]);
+}
+
+#[tokio::test]
 async fn draining_and_hanging_dependencies_are_not_ready() {
     let life = lifecycle();
     let health = Health::new("sample", "1", life.clone(), SystemClock::shared());
