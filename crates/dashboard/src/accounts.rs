@@ -1,7 +1,8 @@
 //! Registering, logging in, and keeping a login alive.
 //!
 //! Access tokens are short-lived and not stored. Refresh tokens are single-use; presenting a used one means two
-//! parties hold it, and ends the login it belongs to.
+//! parties hold it, and ends the login it belongs to. Except at once: an answer may be lost on its way, and two
+//! tabs may ask together, so for some seconds a used token leads to the very token that took its place.
 
 mod passwords;
 
@@ -10,6 +11,7 @@ pub(crate) use passwords::Passwords;
 
 use crate::engine::text::{DisplayName, Email};
 use crate::engine::{aura_id, password};
+use crate::notify::Notifier;
 use crate::secret;
 use crate::store::sessions::TokenRow;
 use crate::store::users::UserRow;
@@ -28,6 +30,8 @@ pub(crate) struct Lifetimes {
     pub(crate) access: Duration,
     /// A refresh token that is not used.
     pub(crate) refresh_idle: Duration,
+    /// How long after its use a refresh token still leads to its successor.
+    pub(crate) refresh_grace: Duration,
     /// A login, however often refreshed.
     pub(crate) login: Duration,
 }
@@ -38,6 +42,7 @@ pub(crate) struct Accounts {
     clock: SharedClock,
     keys: Arc<UserKeys>,
     passwords: Passwords,
+    notifier: Notifier,
     lifetimes: Lifetimes,
 }
 
@@ -56,9 +61,10 @@ impl Accounts {
         clock: SharedClock,
         keys: Arc<UserKeys>,
         passwords: Passwords,
+        notifier: Notifier,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { db, clock, keys, passwords, lifetimes }
+        Self { db, clock, keys, passwords, notifier, lifetimes }
     }
 
     pub(crate) async fn register(&self, email: Email, name: DisplayName, password: String) -> Result<Login> {
@@ -107,24 +113,32 @@ impl Accounts {
     /// Exchanges a refresh token for a new pair.
     pub(crate) async fn refresh(&self, token: &str) -> Result<Login> {
         let now = crate::now(&self.clock);
-        let hash = secret::token_hash(token);
         let refused = || ServiceError::unauthenticated("log in again");
         let mut tx = self.db.system().await?;
-        let row = sessions::lock_token(&mut tx, &hash).await?.ok_or_else(refused)?;
-        if row.used_at.is_some() {
+        let row = sessions::lock_token(&mut tx, &secret::token_hash(token)).await?.ok_or_else(refused)?;
+        let (user, family) = (UserId::from_uuid(row.user_id), SessionId::from_uuid(row.family_id));
+        if row.used_at.is_some_and(|used| now - used >= self.lifetimes.refresh_grace) {
             sessions::revoke_family(&mut tx, row.user_id, row.family_id, "reuse", now).await?;
             tx.commit().await?;
+            self.notifier.session_ended(user, family);
             metrics::counter!("aura_dashboard_refresh_reuse_total").increment(1);
-            tracing::warn!(user.id = %row.user_id, session.id = %row.family_id, "a used refresh token came back");
+            tracing::warn!(user.id = %user, session.id = %family, "a used refresh token came back");
             return Err(refused());
         }
         if !is_live(&row, now) {
             return Err(refused());
         }
-        sessions::mark_used(&mut tx, &hash, now).await?;
-        let user = users::find(&mut tx, UserId::from_uuid(row.user_id)).await?.ok_or_else(refused)?;
-        let family = SessionId::from_uuid(row.family_id);
-        let login = self.issue(&mut tx, user, family, row.family_expires_at, now).await?;
+        let refresh = if row.used_at.is_some() {
+            metrics::counter!("aura_dashboard_refresh_repeated_total").increment(1);
+            latest(&mut tx, token, row).await?.ok_or_else(refused)?
+        } else {
+            let seed = secret::random_seed();
+            sessions::mark_used(&mut tx, &secret::token_hash(token), &seed, now).await?;
+            let successor = secret::successor(token, &seed);
+            self.store_token(&mut tx, successor, user, family, row.family_expires_at, now).await?
+        };
+        let user = users::find(&mut tx, user).await?.ok_or_else(refused)?;
+        let login = self.sign(user, family, refresh, now)?;
         tx.commit().await?;
         Ok(login)
     }
@@ -133,10 +147,20 @@ impl Accounts {
     pub(crate) async fn logout(&self, token: &str) -> Result<()> {
         let now = crate::now(&self.clock);
         let mut tx = self.db.system().await?;
-        if let Some(row) = sessions::lock_token(&mut tx, &secret::token_hash(token)).await? {
-            sessions::revoke_family(&mut tx, row.user_id, row.family_id, "logout", now).await?;
-        }
-        Ok(tx.commit().await?)
+        let row = sessions::lock_token(&mut tx, &secret::token_hash(token)).await?;
+        let Some(row) = row else { return Ok(()) };
+        sessions::revoke_family(&mut tx, row.user_id, row.family_id, "logout", now).await?;
+        tx.commit().await?;
+        self.notifier.session_ended(UserId::from_uuid(row.user_id), SessionId::from_uuid(row.family_id));
+        Ok(())
+    }
+
+    /// Whether a login still goes on: neither logged out, nor revoked, nor past its end.
+    pub(crate) async fn is_open(&self, user: UserId, session: SessionId) -> Result<bool> {
+        let mut tx = self.db.system().await?;
+        let ended = sessions::ended_among(&mut tx, &[(user, session)], crate::now(&self.clock)).await?;
+        tx.rollback().await?;
+        Ok(ended.is_empty())
     }
 
     async fn open_session(
@@ -145,34 +169,62 @@ impl Accounts {
         user: UserRow,
         now: OffsetDateTime,
     ) -> Result<Login> {
-        let family = SessionId::generate();
+        let (owner, family) = (UserId::from_uuid(user.id), SessionId::generate());
         let ends = now + self.lifetimes.login;
-        sessions::open_family(tx, UserId::from_uuid(user.id), family, now, ends).await?;
-        self.issue(tx, user, family, ends, now).await
+        sessions::open_family(tx, owner, family, now, ends).await?;
+        let refresh = self.store_token(tx, secret::random_token(), owner, family, ends, now).await?;
+        self.sign(user, family, refresh, now)
     }
 
-    async fn issue(
+    async fn store_token(
         &self,
         tx: &mut sqlx::PgConnection,
-        user: UserRow,
+        token: String,
+        user: UserId,
         family: SessionId,
         family_ends: OffsetDateTime,
         now: OffsetDateTime,
-    ) -> Result<Login> {
-        let refresh_token = secret::random_token();
+    ) -> Result<RefreshToken> {
         let expires_at = family_ends.min(now + self.lifetimes.refresh_idle);
-        let owner = UserId::from_uuid(user.id);
-        sessions::insert_token(tx, &secret::token_hash(&refresh_token), owner, family, now, expires_at)
-            .await?;
+        sessions::insert_token(tx, &secret::token_hash(&token), user, family, now, expires_at).await?;
+        Ok(RefreshToken { token, expires_at })
+    }
+
+    fn sign(
+        &self,
+        user: UserRow,
+        family: SessionId,
+        refresh: RefreshToken,
+        now: OffsetDateTime,
+    ) -> Result<Login> {
         let claims = UserClaims::new(user.id.to_string(), family.to_string(), now, self.lifetimes.access);
         Ok(Login {
             access_token: self.keys.sign(&claims).map_err(ServiceError::internal)?,
             access_lifetime: self.lifetimes.access,
-            refresh_token,
-            refresh_lifetime: expires_at - now,
+            refresh_token: refresh.token,
+            refresh_lifetime: refresh.expires_at - now,
             user,
         })
     }
+}
+
+/// A refresh token nobody has used yet.
+struct RefreshToken {
+    token: String,
+    expires_at: OffsetDateTime,
+}
+
+/// The unused token that `token`, used a moment ago, has led to. None for a token used before successors were kept.
+async fn latest(tx: &mut sqlx::PgConnection, token: &str, mut row: TokenRow) -> Result<Option<RefreshToken>> {
+    let mut token = token.to_owned();
+    while let Some(seed) = row.successor_seed.take() {
+        token = secret::successor(&token, &seed);
+        let Some(next) = sessions::lock_token(tx, &secret::token_hash(&token)).await? else {
+            return Ok(None);
+        };
+        row = next;
+    }
+    Ok(row.used_at.is_none().then_some(RefreshToken { token, expires_at: row.expires_at }))
 }
 
 /// The limited token of somebody without an account: this room's messages and files, nothing else.

@@ -17,7 +17,7 @@ mod problem;
 mod rooms;
 mod shares;
 
-pub(crate) use caller::{Subject, token_subject};
+pub(crate) use caller::{TokenLogin, token_login};
 pub(crate) use docs::routes as docs;
 
 use crate::app::App;

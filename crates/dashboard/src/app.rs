@@ -8,7 +8,7 @@ use crate::notify::Notifier;
 use crate::sfu::{JoinTokens, Sfu};
 use crate::site::Site;
 use crate::throttle::Throttle;
-use crate::ws::Hub;
+use crate::ws::{Hub, WebSocketConfig};
 use aura_service::auth::user::UserKeys;
 use aura_store::Database;
 use aura_types::SharedClock;
@@ -30,6 +30,7 @@ pub(crate) struct App {
     pub(crate) joins: JoinTokens,
     pub(crate) files: FileStore,
     pub(crate) hub: Hub,
+    pub(crate) websocket: WebSocketConfig,
     pub(crate) notifier: Notifier,
     pub(crate) throttle: Throttle,
     pub(crate) site: Arc<Site>,
@@ -40,6 +41,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn now(&self) -> OffsetDateTime {
         now(&self.clock)
+    }
+
+    /// How long it is until then; nothing when that has passed.
+    pub(crate) fn until(&self, then: OffsetDateTime) -> std::time::Duration {
+        (then - self.now()).try_into().unwrap_or_default()
     }
 }
 

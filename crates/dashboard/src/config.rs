@@ -4,6 +4,7 @@ use crate::accounts::PasswordConfig;
 use crate::engine::call::Timings;
 use crate::files::FileConfig;
 use crate::throttle::LimitConfig;
+use crate::ws::WebSocketConfig;
 use aura_service::config::{
     DatabaseConfig, Environment, Faults, LivekitKeys, LogConfig, RedisConfig, Secret, ServiceConfig,
     ShutdownConfig, TelemetryConfig,
@@ -49,6 +50,7 @@ pub struct Config {
     pub passwords: PasswordConfig,
     pub calls: CallConfig,
     pub limits: LimitConfig,
+    pub websocket: WebSocketConfig,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -77,6 +79,7 @@ pub struct AicConfig {
 pub struct TokenConfig {
     pub access_s: u32,
     pub refresh_idle_s: u32,
+    pub refresh_grace_s: u32,
     pub login_s: u32,
     pub join_s: u32,
 }
@@ -145,15 +148,21 @@ impl ServiceConfig for Config {
         if !(1..=120).contains(&self.calls.ring_timeout_s) {
             faults.add("calls.ring_timeout_s", "must be 1 to 120");
         }
-        for (key, count) in
-            [("calls.reconcile_s", self.calls.reconcile_s), ("housekeeping_s", self.housekeeping_s)]
-        {
+        for (key, count) in [
+            ("calls.reconcile_s", self.calls.reconcile_s),
+            ("housekeeping_s", self.housekeeping_s),
+            ("websocket.ping_s", self.websocket.ping_s),
+            ("websocket.session_check_s", self.websocket.session_check_s),
+        ] {
             if count == 0 {
                 faults.add(key, "must not be 0");
             }
         }
         if !(30..=86_400).contains(&self.tokens.access_s) {
             faults.add("tokens.access_s", "must be 30 to 86400");
+        }
+        if self.tokens.refresh_grace_s > 120 {
+            faults.add("tokens.refresh_grace_s", "must be 0 to 120");
         }
     }
 }

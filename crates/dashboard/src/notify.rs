@@ -8,12 +8,22 @@ use crate::sfu::RoomName;
 use crate::store::calls::CallRow;
 use crate::ws::{Hub, Push};
 use aura_store::bus::{Event, Publisher};
-use aura_types::{RoomId, SharedClock, UserId};
+use aura_types::{RoomId, SessionId, SharedClock, UserId};
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 /// Channel and event type of a call's change.
 pub(crate) const CALL_UPDATED: &str = "call:updated";
+
+/// Channel and event type of a login's end.
+pub(crate) const SESSION_ENDED: &str = "session:ended";
+
+#[derive(Deserialize)]
+struct SessionData {
+    user_id: UserId,
+    session_id: SessionId,
+}
 
 #[derive(Clone)]
 pub(crate) struct Notifier {
@@ -47,6 +57,22 @@ impl Notifier {
         match serde_json::from_value::<Call>(data["call"].clone()) {
             Ok(call) => self.push_call(&call),
             Err(error) => tracing::warn!(%error, "ignoring a malformed call:updated"),
+        }
+    }
+
+    /// Closes the sockets of a login that is over, here and elsewhere.
+    pub(crate) fn session_ended(&self, user: UserId, session: SessionId) {
+        self.hub.end_session(user, session);
+        let data = json!({ "user_id": user, "session_id": session });
+        let event = Event::new(SESSION_ENDED, None, data);
+        self.publisher.publish(event.traceparent(aura_service::telemetry::traceparent()));
+    }
+
+    /// Some instance, perhaps this one, ended a login.
+    pub(crate) fn session_ended_somewhere(&self, data: &serde_json::Value) {
+        match SessionData::deserialize(data) {
+            Ok(ended) => self.hub.end_session(ended.user_id, ended.session_id),
+            Err(error) => tracing::warn!(%error, "ignoring a malformed session:ended"),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::notify::Notifier;
 use crate::sfu::{JoinTokens, Sfu};
 use crate::site::Site;
 use crate::throttle::Throttle;
-use crate::ws::Hub;
+use crate::ws::{self, Hub};
 use crate::{grpc, housekeeping, server};
 use aura_service::auth::service::ServiceKeys;
 use aura_service::auth::user::UserKeys;
@@ -104,6 +104,7 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
     let lifetimes = Lifetimes {
         access: seconds(config.tokens.access_s),
         refresh_idle: seconds(config.tokens.refresh_idle_s),
+        refresh_grace: seconds(config.tokens.refresh_grace_s),
         login: seconds(config.tokens.login_s),
     };
     let Parts { db, redis, clock, sfu, aic, hub, notifier, calls, stopping } = parts;
@@ -120,6 +121,7 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
             Arc::clone(&clock),
             Arc::clone(&keys),
             passwords.clone(),
+            notifier.clone(),
             lifetimes,
         ),
         throttle: Throttle::new(limiter, config.limits),
@@ -134,6 +136,7 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
         joins,
         files,
         hub,
+        websocket: config.websocket,
         notifier,
         stopping,
     })
@@ -177,7 +180,8 @@ fn health(app: &App, redis: &Redis, lifecycle: &Lifecycle) -> Health {
         let db = db.clone();
         async move { db.ping().await.is_ok() }
     });
-    health.add("redis", move || {
+    // A hint: without it pushes come late and limits count by instance.
+    health.add_soft("redis", move || {
         let redis = redis.clone();
         async move { redis.ping().await.is_ok() }
     });
@@ -192,6 +196,8 @@ fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &L
     let (audience, watch) = bus::room_watch(app.clone());
     lifecycle.spawn("room-watch", watch.run(soft.clone()));
     lifecycle.spawn("bus", bus::consume(app.clone(), subscriber, audience, soft.clone()));
+    let every = Duration::from_secs(u64::from(config.websocket.session_check_s));
+    lifecycle.spawn("ws-sessions", ws::watch_sessions(app.clone(), every, soft.clone()));
     let every = Duration::from_secs(u64::from(config.housekeeping_s));
     lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), every, soft.clone()));
     let db = app.db.clone();

@@ -101,7 +101,9 @@ pub(super) async fn login(
     Ok(session(&app.site, login, body.use_cookie))
 }
 
-/// Exchanges a refresh token for a new session. Each works once; a second use ends the login everywhere.
+/// Exchanges a refresh token for a new session. Each works once. For some seconds (`tokens.refresh_grace_s`) a second
+/// use is taken for the first one whose answer was lost, and gets the same new token; after that it ends the login
+/// everywhere.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", security(()),
     request_body = RefreshRequest, responses((status = 200, description = "Done", body = Session), Invalid, Unauthenticated, Forbidden, TooMany))]
 pub(super) async fn refresh(

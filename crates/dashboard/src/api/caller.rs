@@ -8,22 +8,41 @@ use crate::sfu;
 use aura_service::auth::user::UserClaims;
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{bearer, client_ip};
-use aura_types::{RoomId, UserId};
+use aura_types::{RoomId, SessionId, UserId};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use time::OffsetDateTime;
 
 /// What a valid token says about its bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
+enum Subject {
     User(UserId),
     Guest { id: UserId, room: RoomId },
 }
 
 /// Reads a token. Claims that are neither a user's nor a guest's are refused.
-pub(crate) fn token_subject(app: &App, token: &str) -> Result<Subject> {
+fn token_subject(app: &App, token: &str) -> Result<Subject> {
     let claims = app.keys.verify(token, app.now())?;
     subject(&claims).ok_or_else(|| ServiceError::unauthenticated("the token is not one of ours"))
+}
+
+/// A user's token, with the login it was issued in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenLogin {
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
+    pub(crate) expires_at: OffsetDateTime,
+}
+
+/// Reads a user's token; guests have no login.
+pub(crate) fn token_login(app: &App, token: &str) -> Result<TokenLogin> {
+    let claims = app.keys.verify(token, app.now())?;
+    let refused = || ServiceError::unauthenticated("the token is not one of ours");
+    let Some(Subject::User(user)) = subject(&claims) else { return Err(refused()) };
+    let session = claims.sid.parse().map_err(|_| refused())?;
+    let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp).map_err(|_| refused())?;
+    Ok(TokenLogin { user, session, expires_at })
 }
 
 fn subject(claims: &UserClaims) -> Option<Subject> {

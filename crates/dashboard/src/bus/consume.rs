@@ -4,7 +4,7 @@
 use super::room_watch::ChangedRooms;
 use crate::app::App;
 use crate::calls::{EventRef, Report};
-use crate::notify::CALL_UPDATED;
+use crate::notify::{CALL_UPDATED, SESSION_ENDED};
 use crate::sfu::RoomName;
 use crate::store::deletions;
 use aura_service::error::{Result, ServiceError};
@@ -20,7 +20,7 @@ const LEFT: &str = "room:participant_left";
 const ENDED: &str = "room:ended";
 
 /// What is listened to.
-pub(crate) const CHANNELS: [&str; 5] = [ROOM_CREATED, JOINED, LEFT, ENDED, CALL_UPDATED];
+pub(crate) const CHANNELS: [&str; 6] = [ROOM_CREATED, JOINED, LEFT, ENDED, CALL_UPDATED, SESSION_ENDED];
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -44,7 +44,10 @@ pub(crate) async fn consume(app: App, mut events: Subscriber, rooms: ChangedRoom
             item = events.next() => item,
         };
         match item {
-            BusItem::Reconnected => app.calls.request_reconcile(),
+            BusItem::Reconnected => {
+                app.calls.request_reconcile();
+                app.hub.request_check();
+            }
             BusItem::Event(event) => {
                 metrics::counter!("aura_dashboard_events_total", "type" => known(&event.kind)).increment(1);
                 tokio::select! {
@@ -74,6 +77,10 @@ async fn apply_until_done(app: &App, rooms: &ChangedRooms, event: &Event) {
 async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
     if event.kind == CALL_UPDATED {
         app.notifier.call_updated_elsewhere(&event.data);
+        return Ok(());
+    }
+    if event.kind == SESSION_ENDED {
+        app.notifier.session_ended_somewhere(&event.data);
         return Ok(());
     }
     let data = RoomData::deserialize(&event.data).map_err(ServiceError::internal)?;

@@ -13,6 +13,8 @@ pub(crate) struct TokenRow {
     pub(crate) family_id: Uuid,
     pub(crate) expires_at: OffsetDateTime,
     pub(crate) used_at: Option<OffsetDateTime>,
+    /// What its successor was made with, once used.
+    pub(crate) successor_seed: Option<Vec<u8>>,
     pub(crate) family_expires_at: OffsetDateTime,
     pub(crate) revoked_at: Option<OffsetDateTime>,
 }
@@ -56,10 +58,11 @@ pub(crate) async fn insert_token(
     Ok(())
 }
 
-/// Reads a token and locks it and its family: of two uses at the same time one comes second, and is reuse.
+/// Reads a token and locks it and its family: of two uses at the same time one comes second.
 pub(crate) async fn lock_token(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result<Option<TokenRow>> {
     Ok(sqlx::query_as(
-        "SELECT t.user_id, t.family_id, t.expires_at, t.used_at, f.expires_at AS family_expires_at, f.revoked_at
+        "SELECT t.user_id, t.family_id, t.expires_at, t.used_at, t.successor_seed,
+                f.expires_at AS family_expires_at, f.revoked_at
          FROM refresh_tokens t JOIN refresh_families f ON f.user_id = t.user_id AND f.id = t.family_id
          WHERE t.token_hash = $1 FOR UPDATE",
     )
@@ -71,11 +74,13 @@ pub(crate) async fn lock_token(tx: &mut PgConnection, token_hash: &[u8; 32]) -> 
 pub(crate) async fn mark_used(
     tx: &mut PgConnection,
     token_hash: &[u8; 32],
+    successor_seed: &[u8; 32],
     now: OffsetDateTime,
 ) -> Result<()> {
-    sqlx::query("UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1")
+    sqlx::query("UPDATE refresh_tokens SET used_at = $2, successor_seed = $3 WHERE token_hash = $1")
         .bind(&token_hash[..])
         .bind(now)
+        .bind(&successor_seed[..])
         .execute(tx)
         .await?;
     Ok(())
@@ -100,6 +105,27 @@ pub(crate) async fn revoke_family(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Which of these logins are over.
+pub(crate) async fn ended_among(
+    tx: &mut PgConnection,
+    logins: &[(UserId, SessionId)],
+    now: OffsetDateTime,
+) -> Result<Vec<(UserId, SessionId)>> {
+    let (users, families): (Vec<_>, Vec<_>) =
+        logins.iter().map(|(user, family)| (user.uuid(), family.uuid())).unzip();
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT l.user_id, l.id FROM unnest($1::uuid[], $2::uuid[]) AS l (user_id, id)
+         LEFT JOIN refresh_families f ON f.user_id = l.user_id AND f.id = l.id
+         WHERE f.id IS NULL OR f.revoked_at IS NOT NULL OR f.expires_at <= $3",
+    )
+    .bind(users)
+    .bind(families)
+    .bind(now)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|(user, id)| (UserId::from_uuid(user), SessionId::from_uuid(id))).collect())
 }
 
 /// Forgets families that can no longer be refreshed.

@@ -2,14 +2,13 @@
 //!
 //! `push` never waits. The lock is held for a map lookup only.
 
-use aura_types::UserId;
+use aura_types::{SessionId, UserId};
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Messages a slow reader may be behind.
 const QUEUE: usize = 64;
@@ -40,7 +39,14 @@ impl Push {
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Hub(Arc<Mutex<State>>);
+pub(crate) struct Hub(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    /// Word of ended logins may have been missed.
+    check_wanted: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -48,10 +54,30 @@ struct State {
     sockets: HashMap<UserId, Vec<Socket>>,
 }
 
+/// Why the hub gives up on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Too many messages wait for its reader.
+    TooSlow,
+    /// Its user opened more of them than may be.
+    Displaced,
+    /// The login it belongs to was ended.
+    SessionEnded,
+}
+
 struct Socket {
     number: u64,
+    session: SessionId,
     queue: mpsc::Sender<Push>,
-    closed: CancellationToken,
+    close: Option<oneshot::Sender<Reason>>,
+}
+
+impl Socket {
+    fn close(&mut self, reason: Reason) {
+        if let Some(close) = self.close.take() {
+            let _ = close.send(reason);
+        }
+    }
 }
 
 /// One socket's place in the hub; dropping it leaves.
@@ -61,21 +87,21 @@ pub(crate) struct Subscription {
     number: u64,
     pub(crate) queue: mpsc::Receiver<Push>,
     /// The hub gave up on this socket.
-    pub(crate) closed: CancellationToken,
+    pub(crate) closed: oneshot::Receiver<Reason>,
 }
 
 impl Hub {
-    pub(crate) fn subscribe(&self, user: UserId) -> Subscription {
+    pub(crate) fn subscribe(&self, user: UserId, session: SessionId) -> Subscription {
         let (sender, queue) = mpsc::channel(QUEUE);
-        let closed = CancellationToken::new();
+        let (close, closed) = oneshot::channel();
         let mut state = self.lock();
         state.next += 1;
         let number = state.next;
         let sockets = state.sockets.entry(user).or_default();
         if sockets.len() >= SOCKETS_PER_USER {
-            sockets.remove(0).closed.cancel();
+            sockets.remove(0).close(Reason::Displaced);
         }
-        sockets.push(Socket { number, queue: sender, closed: closed.clone() });
+        sockets.push(Socket { number, session, queue: sender, close: Some(close) });
         metrics::gauge!("aura_dashboard_websockets").increment(1);
         Subscription { hub: self.clone(), user, number, queue, closed }
     }
@@ -83,14 +109,42 @@ impl Hub {
     pub(crate) fn push(&self, user: UserId, push: &Push) {
         let mut state = self.lock();
         let Some(sockets) = state.sockets.get_mut(&user) else { return };
-        sockets.retain(|socket| {
+        sockets.retain_mut(|socket| {
             let delivered = socket.queue.try_send(push.clone()).is_ok();
             if !delivered {
                 metrics::counter!("aura_dashboard_websockets_slow_total").increment(1);
-                socket.closed.cancel();
+                socket.close(Reason::TooSlow);
             }
             delivered
         });
+    }
+
+    /// Closes the sockets of a login that is over.
+    pub(crate) fn end_session(&self, user: UserId, session: SessionId) {
+        let mut state = self.lock();
+        let Some(sockets) = state.sockets.get_mut(&user) else { return };
+        for socket in sockets.iter_mut().filter(|socket| socket.session == session) {
+            socket.close(Reason::SessionEnded);
+        }
+        sockets.retain(|socket| socket.session != session);
+    }
+
+    /// The logins that have a socket here.
+    pub(crate) fn sessions(&self) -> Vec<(UserId, SessionId)> {
+        let state = self.lock();
+        let all = state.sockets.iter();
+        let each: HashSet<_> =
+            all.flat_map(|(user, sockets)| sockets.iter().map(|socket| (*user, socket.session))).collect();
+        each.into_iter().collect()
+    }
+
+    /// Ask soon which logins are over.
+    pub(crate) fn request_check(&self) {
+        self.0.check_wanted.notify_one();
+    }
+
+    pub(super) async fn check_wanted(&self) {
+        self.0.check_wanted.notified().await;
     }
 
     pub(crate) fn is_listening(&self, user: UserId) -> bool {
@@ -98,7 +152,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,12 +177,20 @@ mod tests {
         Push::new("test", &1, OffsetDateTime::UNIX_EPOCH)
     }
 
+    fn subscribe(hub: &Hub, user: UserId) -> Subscription {
+        hub.subscribe(user, SessionId::generate())
+    }
+
+    fn closed(subscription: &mut Subscription) -> Option<Reason> {
+        subscription.closed.try_recv().ok()
+    }
+
     #[test]
     fn pushes_reach_the_user_and_nobody_else() {
         let hub = Hub::default();
         let (alice, bob) = (UserId::generate(), UserId::generate());
         let (mut first, mut second, mut other) =
-            (hub.subscribe(alice), hub.subscribe(alice), hub.subscribe(bob));
+            (subscribe(&hub, alice), subscribe(&hub, alice), subscribe(&hub, bob));
         hub.push(alice, &push());
         assert_eq!(
             first.queue.try_recv().unwrap().into_text().as_str(),
@@ -144,21 +206,36 @@ mod tests {
     fn a_reader_that_falls_behind_is_closed() {
         let hub = Hub::default();
         let user = UserId::generate();
-        let slow = hub.subscribe(user);
+        let mut slow = subscribe(&hub, user);
         for _ in 0..QUEUE {
             hub.push(user, &push());
         }
-        assert!(!slow.closed.is_cancelled());
+        assert_eq!(closed(&mut slow), None);
         hub.push(user, &push());
-        assert!(slow.closed.is_cancelled());
+        assert_eq!(closed(&mut slow), Some(Reason::TooSlow));
     }
 
     #[test]
     fn the_oldest_of_too_many_sockets_is_closed() {
         let hub = Hub::default();
         let user = UserId::generate();
-        let sockets: Vec<_> = (0..=SOCKETS_PER_USER).map(|_| hub.subscribe(user)).collect();
-        assert_eq!(sockets.iter().filter(|socket| socket.closed.is_cancelled()).count(), 1);
-        assert!(sockets[0].closed.is_cancelled());
+        let mut sockets: Vec<_> = (0..=SOCKETS_PER_USER).map(|_| subscribe(&hub, user)).collect();
+        let closed: Vec<_> = sockets.iter_mut().map(closed).collect();
+        assert_eq!(closed[0], Some(Reason::Displaced));
+        assert!(closed[1..].iter().all(Option::is_none), "{closed:?}");
+    }
+
+    #[test]
+    fn the_end_of_a_login_closes_its_sockets_and_no_others() {
+        let hub = Hub::default();
+        let (user, over) = (UserId::generate(), SessionId::generate());
+        let mut ended = [hub.subscribe(user, over), hub.subscribe(user, over)];
+        let mut other = subscribe(&hub, user);
+        assert_eq!(hub.sessions().len(), 2);
+        hub.end_session(user, over);
+        assert_eq!(ended.each_mut().map(closed), [Some(Reason::SessionEnded); 2]);
+        assert_eq!(closed(&mut other), None);
+        hub.push(user, &push());
+        assert!(ended[0].queue.try_recv().is_err() && other.queue.try_recv().is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Redis and Postgres die and return. What was acknowledged stays; what needs neither goes on.
 
 use crate::calls::{Bus, event, place, status};
-use crate::client::PASSWORD;
+use crate::client::{Answer, PASSWORD};
 use crate::stack::{Options, Stack, migrated};
 use aura_testkit::{Postgres, RedisServer, eventually};
 use serde_json::json;
@@ -10,6 +10,11 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(20);
 
+async fn readiness(stack: &Stack) -> (u16, serde_json::Value) {
+    let ready = Answer::of(reqwest::Client::new().get(format!("http://{}/ready", stack.http()))).await;
+    (ready.status.as_u16(), ready.json())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_people_log_in_call_and_chat() {
     let redis = RedisServer::start();
@@ -17,6 +22,9 @@ async fn without_redis_people_log_in_call_and_chat() {
     let (alice, bob) = (stack.person("Alice").await, stack.person("Bob").await);
     let room = alice.room().await;
     redis.kill9().await;
+    eventually(SOON, || async { readiness(&stack).await.1["checks"]["redis"] == json!(false) }).await;
+    let (code, body) = readiness(&stack).await;
+    assert_eq!((code, &body["status"]), (200, &json!("ready")), "Redis is a hint: {body}");
 
     let login = json!({"email": alice.email, "password": PASSWORD});
     stack.anonymous().post("/auth/login", login).await.expect(200);
