@@ -8,7 +8,7 @@ mod reconcile;
 
 use crate::engine::call::{Call, Command, Fact, Party, Presence, Status, Timings};
 use crate::notify::Notifier;
-use crate::sfu::{RoomName, Sfu};
+use crate::sfu::{LiveParticipant, RoomName, Sfu};
 use crate::store::calls::CallRow;
 use crate::store::{calls, deletions, events, people, users};
 use aura_service::error::{Result, ServiceError};
@@ -61,6 +61,11 @@ pub(crate) enum Report {
 }
 
 impl Report {
+    fn present(everyone: Vec<LiveParticipant>) -> Self {
+        let present = everyone.into_iter().filter(|participant| participant.state != "disconnected");
+        Self::Present(present.map(|participant| (participant.identity, participant.sid)).collect())
+    }
+
     /// The same in the call's terms; None when it concerns neither party.
     fn fact(&self, call: &Call) -> Option<Fact> {
         let party = |identity: &str| identity.parse().ok().and_then(|user| call.party(user));
@@ -154,6 +159,8 @@ impl Calls {
         let row = find(&mut tx, call.id).await?;
         tx.commit().await?;
         inner.deadline_moved.notify_one();
+        // From now on the SFU is asked at short intervals.
+        inner.reconcile_wanted.notify_one();
         inner.notifier.call_updated(&row);
         Ok(row)
     }
@@ -195,14 +202,32 @@ impl Calls {
 
     /// Ends an SFU room that a committed row asked to end, and completes the call it carried.
     pub(crate) async fn close_room(&self, livekit_room: &str) -> Result<()> {
+        let mut tx = self.0.db.system().await?;
+        let generation = deletions::generation(&mut tx, livekit_room).await?;
+        tx.rollback().await?;
         self.0.sfu.delete_room(livekit_room).await?;
         if let Some(RoomName::Call(id)) = RoomName::parse(livekit_room) {
             self.observe(id, &Report::Ended, crate::now(&self.0.clock), None).await?;
         }
+        let Some(generation) = generation else { return Ok(()) };
         let mut tx = self.0.db.system().await?;
         let now = crate::now(&self.0.clock);
-        deletions::mark_done(&mut tx, livekit_room, now).await?;
+        let done = deletions::mark_done(&mut tx, livekit_room, generation, now).await?;
         tx.commit().await?;
+        if !done {
+            self.request_reconcile();
+        }
+        Ok(())
+    }
+
+    /// Somebody entered this room: ends it if it was deleted.
+    pub(crate) async fn refuse_deleted(&self, livekit_room: &str) -> Result<()> {
+        let mut tx = self.0.db.system().await?;
+        let reopened = deletions::reopen(&mut tx, &[livekit_room.to_owned()]).await?;
+        tx.commit().await?;
+        if reopened > 0 {
+            self.request_reconcile();
+        }
         Ok(())
     }
 
@@ -235,7 +260,7 @@ impl Calls {
         let changed = self.save(&mut tx, &before, &call, call.caller, now).await?;
         if entered && before.room_must_close() {
             // Somebody came back with a token from before: the room is over.
-            deletions::reopen(&mut tx, &RoomName::Call(id).to_string()).await?;
+            deletions::reopen(&mut tx, &[RoomName::Call(id).to_string()]).await?;
             inner.reconcile_wanted.notify_one();
         }
         let row = find(&mut tx, id).await?;

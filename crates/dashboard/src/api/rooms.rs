@@ -236,11 +236,14 @@ pub(super) async fn owned(tx: &mut PgConnection, id: RoomId, user: UserId) -> Re
 
 /// Applies the room's limits in the SFU before somebody enters. Without the SFU nobody enters anyway.
 pub(super) async fn prepare(app: &App, row: &RoomRow) {
-    if row.max_participants.is_none() && row.metadata.is_none() {
-        return;
-    }
-    let (max, metadata) = terms_in_sfu(row);
-    if let Err(error) = app.sfu.configure(&row.id.to_string(), max, metadata).await {
+    let (room, (max, metadata)) = (row.id.to_string(), terms_in_sfu(row));
+    let applied = if row.max_participants.is_none() && row.metadata.is_none() {
+        // Nothing to make a room for; but one that is live may not have heard of the last change.
+        app.sfu.reconfigure(&room, max, metadata).await
+    } else {
+        app.sfu.configure(&room, max, metadata).await
+    };
+    if let Err(error) = applied {
         tracing::info!(%error, room.id = %row.id, "the room's limits are not applied yet");
     }
 }

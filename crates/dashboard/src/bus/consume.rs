@@ -6,7 +6,6 @@ use crate::app::App;
 use crate::calls::{EventRef, Report};
 use crate::notify::{CALL_UPDATED, SESSION_ENDED};
 use crate::sfu::RoomName;
-use crate::store::deletions;
 use aura_service::error::{Result, ServiceError};
 use aura_store::bus::{BusItem, Event, Subscriber};
 use aura_types::ErrorCode;
@@ -92,7 +91,7 @@ async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
         }
         Some(RoomName::Room(id)) => {
             if event.kind == JOINED {
-                refuse_deleted(app, &data.room_name).await?;
+                app.calls.refuse_deleted(&data.room_name).await?;
             }
             rooms.changed(id);
             Ok(())
@@ -108,16 +107,6 @@ fn report(kind: &str, participant: Option<ParticipantData>) -> Option<Report> {
         (ENDED, _) => Some(Report::Ended),
         _ => None,
     }
-}
-
-/// A join token outlives its room for minutes; who uses it then does not bring the room back.
-async fn refuse_deleted(app: &App, livekit_room: &str) -> Result<()> {
-    let mut tx = app.db.system().await?;
-    if deletions::reopen(&mut tx, livekit_room).await? {
-        tx.commit().await?;
-        app.calls.request_reconcile();
-    }
-    Ok(())
 }
 
 fn known(kind: &str) -> &'static str {

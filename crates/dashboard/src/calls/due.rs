@@ -85,9 +85,7 @@ impl Calls {
     }
 
     /// Who the SFU sees in a call's room right now.
-    pub(super) async fn view(&self, id: CallId) -> std::result::Result<Report, SfuError> {
-        let everyone = self.0.sfu.participants(&RoomName::Call(id).to_string()).await?;
-        let present = everyone.into_iter().filter(|participant| participant.state != "disconnected");
-        Ok(Report::Present(present.map(|participant| (participant.identity, participant.sid)).collect()))
+    async fn view(&self, id: CallId) -> std::result::Result<Report, SfuError> {
+        Ok(Report::present(self.0.sfu.participants(&RoomName::Call(id).to_string()).await?))
     }
 }

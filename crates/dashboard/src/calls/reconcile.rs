@@ -1,8 +1,11 @@
-//! Reconciliation: what events may have missed is asked for, and what was promised to the SFU is delivered.
+//! Reconciliation: what events may have missed is asked for, and what was promised to the SFU is delivered. Two
+//! questions to the SFU, however much is open: which rooms are live, and who is in the calls'.
 //!
 //! Runs at start, whenever the bus reconnects, when a room has to end, and periodically while calls are open.
 
 use super::Calls;
+use super::Report;
+use crate::sfu::{RoomName, Sfu};
 use crate::store::{calls, deletions};
 use aura_service::error::Result;
 use aura_types::{CallId, ErrorCode};
@@ -33,22 +36,31 @@ impl Calls {
 
     /// One pass; returns how many calls and deletions are open. Stops at the first sign that somebody is away.
     async fn reconcile(&self) -> Result<usize> {
+        let live = self.0.sfu.every_live_room().await?;
         let mut tx = self.0.db.system().await?;
+        // Who enters with a token from before does not bring a deleted room back.
+        deletions::reopen(&mut tx, &live).await?;
         let rooms = deletions::open(&mut tx, DELETIONS_PER_PASS).await?;
         let open = calls::open(&mut tx).await?;
-        tx.rollback().await?;
+        tx.commit().await?;
         for room in &rooms {
             stop_if_away(self.close_room(room).await, room)?;
         }
-        for id in &open {
-            stop_if_away(self.reconcile_call(*id).await, id)?;
+        for batch in open.chunks(Sfu::ROOMS_AT_ONCE) {
+            self.reconcile_calls(batch).await?;
         }
         Ok(rooms.len() + open.len())
     }
 
-    async fn reconcile_call(&self, id: CallId) -> Result<()> {
-        let report = self.view(id).await?;
-        self.observe(id, &report, crate::now(&self.0.clock), None).await
+    async fn reconcile_calls(&self, ids: &[CallId]) -> Result<()> {
+        let room = |id: CallId| RoomName::Call(id).to_string();
+        let mut everyone = self.0.sfu.occupants(ids.iter().map(|id| room(*id)).collect()).await?;
+        let asked_at = crate::now(&self.0.clock);
+        for id in ids {
+            let report = Report::present(everyone.remove(&room(*id)).unwrap_or_default());
+            stop_if_away(self.observe(*id, &report, asked_at, None).await, id)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,11 +4,13 @@
 
 use aura_proto::sfu::v1::room_control_client::RoomControlClient;
 use aura_proto::sfu::v1::{
-    ConfigureRoomRequest, CreateRoomRequest, DeleteRoomRequest, ListParticipantsRequest, ListRoomsRequest,
-    MuteTrackRequest, Participant, ParticipantRef, Room, Track, participant,
+    ConfigureRoomRequest, CreateRoomRequest, DeleteRoomRequest, ListOccupantsRequest,
+    ListParticipantsRequest, ListRoomsRequest, MuteTrackRequest, Participant, ParticipantRef, Room, Track,
+    participant,
 };
 use aura_service::grpc::Channel;
 use aura_types::{Coded, ErrorCode};
+use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
@@ -79,10 +81,14 @@ pub(crate) struct Sfu {
 }
 
 impl Sfu {
+    /// What one question about occupants may name.
+    pub(crate) const ROOMS_AT_ONCE: usize = 1_000;
+
     /// Calls that may happen twice.
-    pub(crate) const IDEMPOTENT: [&str; 3] = [
+    pub(crate) const IDEMPOTENT: [&str; 4] = [
         "/auralink.sfu.v1.RoomControl/ListRooms",
         "/auralink.sfu.v1.RoomControl/ListParticipants",
+        "/auralink.sfu.v1.RoomControl/ListOccupants",
         "/auralink.sfu.v1.RoomControl/DeleteRoom",
     ];
 
@@ -108,6 +114,28 @@ impl Sfu {
             Err(status) if status.code() == Code::NotFound => Ok(Vec::new()),
             Err(status) => Err(refused(&status, "room")),
         }
+    }
+
+    /// Every live room's name.
+    pub(crate) async fn every_live_room(&self) -> Result<Vec<String>, SfuError> {
+        let request = within(COMMAND, ListRoomsRequest { names: Vec::new() });
+        let reply = self.client.clone().list_rooms(request).await;
+        let rooms = reply.map_err(|status| refused(&status, "room"))?.into_inner().rooms;
+        Ok(rooms.into_iter().map(|room| room.name).collect())
+    }
+
+    /// Everyone in each of these rooms, at most [`ROOMS_AT_ONCE`](Self::ROOMS_AT_ONCE), in one question; rooms that
+    /// are not live are absent.
+    pub(crate) async fn occupants(
+        &self,
+        rooms: Vec<String>,
+    ) -> Result<HashMap<String, Vec<LiveParticipant>>, SfuError> {
+        let reply = self.client.clone().list_occupants(within(COMMAND, ListOccupantsRequest { rooms })).await;
+        let rooms = reply.map_err(|status| refused(&status, "room"))?.into_inner().rooms;
+        let each = rooms
+            .into_iter()
+            .map(|room| (room.room, room.participants.into_iter().map(LiveParticipant::from).collect()));
+        Ok(each.collect())
     }
 
     /// Creates the room, or applies these settings to the live one.

@@ -24,6 +24,15 @@ pub(crate) async fn request(
     Ok(())
 }
 
+/// How often an SFU room was asked to end: grows when somebody brings it back. System role.
+pub(crate) async fn generation(tx: &mut PgConnection, livekit_room: &str) -> Result<Option<i32>> {
+    let row: Option<(i32,)> = sqlx::query_as("SELECT generation FROM room_deletions WHERE livekit_room = $1")
+        .bind(livekit_room)
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.map(|(generation,)| generation))
+}
+
 /// System role.
 pub(crate) async fn open(tx: &mut PgConnection, limit: i64) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = sqlx::query_as(
@@ -35,27 +44,31 @@ pub(crate) async fn open(tx: &mut PgConnection, limit: i64) -> Result<Vec<String
     Ok(rows.into_iter().map(|(room,)| room).collect())
 }
 
-/// System role.
-pub(crate) async fn mark_done(tx: &mut PgConnection, livekit_room: &str, now: OffsetDateTime) -> Result<()> {
-    sqlx::query("UPDATE room_deletions SET done_at = $2 WHERE livekit_room = $1")
-        .bind(livekit_room)
-        .bind(now)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Somebody entered a room with this name: reopens its deletion, if it has a tombstone. System role.
-pub(crate) async fn reopen(tx: &mut PgConnection, livekit_room: &str) -> Result<bool> {
-    let done = sqlx::query("UPDATE room_deletions SET done_at = NULL WHERE livekit_room = $1")
-        .bind(livekit_room)
-        .execute(tx)
-        .await?;
+/// The room of this generation is gone. False when it was reopened since: then it stays to be ended. System role.
+pub(crate) async fn mark_done(
+    tx: &mut PgConnection,
+    livekit_room: &str,
+    generation: i32,
+    now: OffsetDateTime,
+) -> Result<bool> {
+    let done =
+        sqlx::query("UPDATE room_deletions SET done_at = $3 WHERE livekit_room = $1 AND generation = $2")
+            .bind(livekit_room)
+            .bind(generation)
+            .bind(now)
+            .execute(tx)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// Forgets tombstones older than any join token. System role.
-pub(crate) async fn delete_old(tx: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM room_deletions WHERE done_at < $1").bind(before).execute(tx).await?;
+/// Rooms of these names are live: reopens the deletion of each that has a tombstone, and says how many. Also while
+/// the deletion is open: one that is being carried out may have come too early. System role.
+pub(crate) async fn reopen(tx: &mut PgConnection, livekit_rooms: &[String]) -> Result<u64> {
+    let done = sqlx::query(
+        "UPDATE room_deletions SET done_at = NULL, generation = generation + 1 WHERE livekit_room = ANY($1)",
+    )
+    .bind(livekit_rooms)
+    .execute(tx)
+    .await?;
     Ok(done.rows_affected())
 }

@@ -111,6 +111,18 @@ impl RoomControl for Control {
         Ok(Response::new(pb::ListParticipantsResponse { participants }))
     }
 
+    async fn list_occupants(
+        &self,
+        request: Request<pb::ListOccupantsRequest>,
+    ) -> Reply<pb::ListOccupantsResponse> {
+        let rooms = self.rooms.occupants(request.into_inner().rooms).await?;
+        let occupants = |(room, everyone): (String, Vec<proto::ParticipantInfo>)| pb::Occupants {
+            room,
+            participants: everyone.into_iter().map(to_participant).collect(),
+        };
+        Ok(Response::new(pb::ListOccupantsResponse { rooms: rooms.into_iter().map(occupants).collect() }))
+    }
+
     async fn get_participant(&self, request: Request<pb::ParticipantRef>) -> Reply<pb::Participant> {
         let request = request.into_inner();
         Ok(Response::new(to_participant(self.rooms.participant(request.room, request.identity).await?)))

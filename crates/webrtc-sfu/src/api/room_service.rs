@@ -9,6 +9,9 @@ use crate::engine::admin::{AdminError, AdminReply, AdminRequest, too_long};
 use crate::engine::{DataChannel, limit};
 use crate::shard::command::ShardStopped;
 
+/// How many rooms one question may be about.
+const MAX_ROOMS_AT_ONCE: usize = 1_000;
+
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperationError {
@@ -81,6 +84,26 @@ impl RoomService {
             AdminReply::Participants(everyone) => Ok(everyone),
             _ => Err(OperationError::Confused),
         }
+    }
+
+    /// Everyone in each of these rooms that is live.
+    pub(crate) async fn occupants(
+        &self,
+        names: Vec<String>,
+    ) -> Result<Vec<(String, Vec<proto::ParticipantInfo>)>> {
+        if names.len() > MAX_ROOMS_AT_ONCE {
+            let problem = format!("must be at most {MAX_ROOMS_AT_ONCE}");
+            return Err(AdminError::Invalid { field: "rooms", problem }.into());
+        }
+        let mut live = Vec::new();
+        for name in names {
+            match self.participants(name.clone()).await {
+                Ok(everyone) => live.push((name, everyone)),
+                Err(OperationError::Refused(AdminError::RoomNotFound)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(live)
     }
 
     pub(crate) async fn participant(&self, name: String, identity: String) -> Result<proto::ParticipantInfo> {

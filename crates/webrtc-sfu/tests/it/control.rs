@@ -74,6 +74,13 @@ async fn rooms_and_people_are_driven_over_grpc() {
     let list = pb::ListParticipantsRequest { room: "hall".into() };
     let everyone = control.list_participants(as_dashboard(list)).await.unwrap().into_inner().participants;
     assert_eq!(everyone.iter().map(|p| p.identity.as_str()).collect::<Vec<_>>(), ["alice"]);
+    let many = pb::ListOccupantsRequest { rooms: vec!["nowhere".into(), "hall".into()] };
+    let rooms = control.list_occupants(as_dashboard(many)).await.unwrap().into_inner().rooms;
+    assert_eq!(rooms.iter().map(|room| room.room.as_str()).collect::<Vec<_>>(), ["hall"]);
+    assert_eq!(rooms[0].participants, everyone);
+    let too_many = pb::ListOccupantsRequest { rooms: vec!["hall".into(); 1_001] };
+    let refused = control.list_occupants(as_dashboard(too_many)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
 
     let change = pb::UpdateParticipantRequest {
         room: "hall".into(),
