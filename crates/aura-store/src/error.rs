@@ -163,17 +163,37 @@ fn classify(error: &dyn DatabaseError) -> Option<StoreError> {
 
 impl StoreError {
     fn from_sqlstate(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let database = error.as_database_error();
+        let code = database.and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let message = database.map(|error| error.message()).unwrap_or_default().to_owned();
         let source: Source = error.into();
         match (code.get(..2).unwrap_or_default(), code.as_str()) {
             (_, "57014" | "55P03" | "25P03" | "25P04") => Self::TimedOut(source),
             // connection trouble, no resources, operator intervention (restart), system error
             ("08" | "53" | "57" | "58", _) => Self::Unavailable(source),
-            (_, "42501") => Self::PermissionDenied(source),
+            (_, "42501") => {
+                alarm(&message);
+                Self::PermissionDenied(source)
+            }
             (_, "40001" | "40P01") => Self::Conflict(source),
             _ => Self::Internal(source),
         }
     }
+}
+
+/// The database has refused what our own checks let through: a bug of ours, or somebody who got past them. Never
+/// silent. The surrounding spans say whose request it was.
+fn alarm(message: &str) {
+    let table = denied_table(message);
+    metrics::counter!("auralink_database_denied_total", "table" => table.clone()).increment(1);
+    tracing::error!(db.table = table, db.message = message, "the database denied what the service allowed");
+}
+
+/// PostgreSQL names the table in the message alone: `permission denied for table x`, `new row violates row-level security
+/// policy for table "x"` (or `policy "p" for table "x"`). Anything else is `other`.
+fn denied_table(message: &str) -> String {
+    let named = message.rsplit_once(" for table ").map(|(_, table)| table.trim_matches('"'));
+    named.filter(|table| crate::postgres::check_identifier(table).is_ok()).unwrap_or("other").to_owned()
 }
 
 impl From<::redis::RedisError> for StoreError {
@@ -189,5 +209,23 @@ impl From<::redis::RedisError> for StoreError {
 impl From<deadpool_redis::PoolError> for StoreError {
     fn from(error: deadpool_redis::PoolError) -> Self {
         Self::Unavailable(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_names_its_table_and_nothing_from_outside_becomes_a_label() {
+        for (message, table) in [
+            ("permission denied for table users", "users"),
+            ("new row violates row-level security policy for table \"messages\"", "messages"),
+            ("new row violates row-level security policy \"p\" for table \"files\"", "files"),
+            ("permission denied for schema dashboard", "other"),
+            ("permission denied for table Some Thing", "other"),
+        ] {
+            assert_eq!(denied_table(message), table);
+        }
     }
 }

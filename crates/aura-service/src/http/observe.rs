@@ -35,6 +35,7 @@ pub(super) async fn observe(service: &'static str, request: Request, next: Next)
         http.response.status_code = Empty,
         request_id = scope.request_id(),
         trace_id = Empty,
+        user.id = Empty,
         service,
     );
     telemetry::adopt(&span, scope.traceparent());

@@ -60,6 +60,7 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Subject> {
         bearer(&parts.headers).ok_or_else(|| ServiceError::unauthenticated("a Bearer token is needed"))?;
     let subject = token_subject(app, token)?;
     let (Subject::User(id) | Subject::Guest { id, .. }) = subject;
+    tracing::Span::current().record("user.id", tracing::field::display(id));
     app.throttle.request(&id.to_string()).await?;
     Ok(subject)
 }
@@ -123,6 +124,12 @@ impl Actor {
             Subject::Guest { room: own, .. } if own != room => Err(ServiceError::not_found("room")),
             _ => Ok(()),
         }
+    }
+}
+
+impl From<CurrentUser> for Actor {
+    fn from(CurrentUser(user): CurrentUser) -> Self {
+        Self(Subject::User(user))
     }
 }
 

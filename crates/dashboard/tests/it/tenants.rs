@@ -108,3 +108,48 @@ async fn a_whole_service_on_one_connection_keeps_people_apart() {
     }))
     .await;
 }
+
+/// Log lines about denials, of every test of this process.
+static DENIALS: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
+
+struct Denials;
+
+impl std::io::Write for Denials {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        if String::from_utf8_lossy(line).contains("denied") {
+            DENIALS.lock().unwrap().extend(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_the_database_denies_is_an_alarm() {
+    let log = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(|| Denials)
+        .finish();
+    tracing::subscriber::set_global_default(log).expect("no other test listens to the log");
+    let stack = Stack::start().await;
+    let alice = stack.person("Alice").await;
+    let room = alice.room().await;
+    // As if a migration had forgotten a grant, or a handler to check.
+    let mut db = stack.database.superuser().await;
+    sqlx::query("REVOKE INSERT ON dashboard.messages FROM dashboard_app").execute(&mut db).await.unwrap();
+    let message = json!({"id": uuid::Uuid::new_v4(), "text": "hi"});
+    alice.post(&format!("/rooms/{room}/messages"), message).await.problem(403, "permission_denied", "");
+
+    let lines = String::from_utf8(DENIALS.lock().unwrap().clone()).unwrap();
+    let line = lines.lines().find(|line| line.contains(&alice.id)).expect("a line names the user");
+    for part in ["\"level\":\"ERROR\"", "/api/v1/rooms/{room_id}/messages", "\"db.table\":\"messages\""] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let metrics = reqwest::get(format!("http://{}/metrics", stack.addresses.admin)).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("auralink_database_denied_total{table=\"messages\"}"), "{metrics}");
+}
