@@ -114,9 +114,8 @@ pub(super) async fn list_shares(
 ) -> Result<Json<Page<Share>>> {
     let window = query.window()?;
     let mut tx = app.db.tenant(user).await?;
-    managed(&mut tx, path.file_id, user).await?;
-    let (rows, next_cursor) =
-        window.cut(shares::list(&mut tx, path.file_id, &window).await?, ShareRow::position);
+    let file = managed(&mut tx, path.file_id, user).await?;
+    let (rows, next_cursor) = window.cut(shares::list(&mut tx, &file, &window).await?, ShareRow::position);
     Ok(Json(Page { items: rows.into_iter().map(Share::listed).collect(), next_cursor }))
 }
 
@@ -130,8 +129,8 @@ pub(super) async fn revoke_share(
     Path(path): Path<SharePath>,
 ) -> Result<StatusCode> {
     let mut tx = app.db.tenant(user).await?;
-    managed(&mut tx, path.file_id, user).await?;
-    if !shares::revoke(&mut tx, path.file_id, path.share_id, app.now()).await? {
+    let file = managed(&mut tx, path.file_id, user).await?;
+    if !shares::revoke(&mut tx, &file, path.share_id, app.now()).await? {
         return Err(ServiceError::not_found("share"));
     }
     tx.commit().await?;
@@ -165,6 +164,7 @@ pub(super) async fn download_share(
     app.throttle.link(address).await?;
     let open = usable(&app, &path.token).await?;
     if let Some(hash) = &open.share.password_hash {
+        app.throttle.share_password(address, open.share.id).await?;
         let password = body.password.unwrap_or_default();
         if !app.passwords.verify(password, Some(hash.clone())).await?.matches {
             let error = ServiceError::permission_denied("the password is missing or wrong");
@@ -172,7 +172,7 @@ pub(super) async fn download_share(
         }
     }
     let mut tx = app.db.system().await?;
-    if !shares::count_download(&mut tx, open.share.id, app.now()).await? {
+    if !shares::count_download(&mut tx, &open, app.now()).await? {
         return Err(ServiceError::not_found("share"));
     }
     let response = send(&app, &open.storage_key, &open.name, &open.content_type, open.size_bytes).await?;

@@ -1,7 +1,8 @@
 //! Text that came from outside, parsed once into types that keep their promise.
 //!
-//! Every type trims, bounds its length in characters and refuses control and bidirectional-override characters, so
-//! that no name can reorder or break the line it is shown in.
+//! Every type trims and bounds its length in characters. Names stand in lines beside other things: nothing in them may
+//! reorder or break the line, yet they hold what people's names are written with. Messages and descriptions stand in
+//! blocks of their own: what right-to-left writers and other systems put into text is text.
 
 use aura_types::{Coded, ErrorCode};
 use std::borrow::Cow;
@@ -34,34 +35,55 @@ impl Coded for Invalid {
     }
 }
 
+/// Characters that override the direction of whatever follows, or embed it, until taken back: nothing people write with,
+/// and the way names are made to read as others.
+fn overrides_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}')
+}
+
 /// Characters that change how the text around them is read.
 pub(crate) fn is_disruptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || overrides_direction(c)
+        || is_mark(c)
+        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Invisible letters of no width that settle which way a bracket or digit beside them reads.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}')
+}
+
+/// Tells letters apart or joins them, in Persian, in Indic scripts and in emoji; invisible itself.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// A name. Marks at its ends, where they say nothing about it and address books like to leave them, are dropped; between
+/// its letters they stay. Something of it must be visible.
 fn line(field: &'static str, raw: &str, max_chars: usize) -> Result<String, Invalid> {
-    let trimmed = raw.trim();
+    let trimmed = raw.trim_matches(|c: char| c.is_whitespace() || is_mark(c));
     let chars = trimmed.chars().count();
-    if chars == 0 || chars > max_chars {
+    if chars > max_chars || trimmed.chars().all(|c| c.is_whitespace() || is_mark(c) || is_joiner(c)) {
         return Err(Invalid::new(field, format!("must have 1 to {max_chars} characters")));
     }
-    if trimmed.chars().any(is_disruptive) {
+    if trimmed.chars().any(|c| is_disruptive(c) && !is_mark(c)) {
         return Err(Invalid::new(field, "must not contain control characters"));
     }
     Ok(trimmed.to_owned())
 }
 
+/// A text of its own. Line ends are one character whatever system it comes from.
 fn paragraph(field: &'static str, raw: &str, max_chars: usize) -> Result<String, Invalid> {
-    let trimmed = raw.trim();
-    let chars = trimmed.chars().count();
+    let text = raw.trim().replace("\r\n", "\n").replace('\r', "\n");
+    let chars = text.chars().count();
     if chars == 0 || chars > max_chars {
         return Err(Invalid::new(field, format!("must have 1 to {max_chars} characters")));
     }
-    if trimmed.chars().any(|c| is_disruptive(c) && !matches!(c, '\n' | '\t')) {
+    if text.chars().any(|c| (c.is_control() && !matches!(c, '\n' | '\t')) || overrides_direction(c)) {
         return Err(Invalid::new(field, "must not contain control characters"));
     }
-    Ok(trimmed.to_owned())
+    Ok(text)
 }
 
 macro_rules! text_type {
@@ -138,9 +160,10 @@ pub(crate) struct SearchTerm(String);
 
 impl SearchTerm {
     pub(crate) fn parse(raw: &str) -> Result<Self, Invalid> {
-        let term = raw.trim();
-        if !(2..=254).contains(&term.chars().count()) || term.chars().any(is_disruptive) {
-            return Err(Invalid::new("q", "must have 2 to 254 characters"));
+        let wrong = || Invalid::new("q", "must have 2 to 254 characters");
+        let term = line("q", raw, 254).map_err(|_| wrong())?;
+        if term.chars().count() < 2 {
+            return Err(wrong());
         }
         Ok(Self(term.to_lowercase()))
     }
@@ -175,11 +198,54 @@ mod tests {
 
     #[test]
     fn names_cannot_reorder_or_break_a_line() {
-        for bad in ["a\nb", "a\u{202e}b", "a\u{0}b", "a\u{2066}b"] {
+        for bad in [
+            "a\nb",
+            "a\r\nb",
+            "a\u{202a}b",
+            "a\u{202e}b",
+            "a\u{202c}",
+            "a\u{0}b",
+            "a\u{2066}b",
+            "a\u{2069}",
+            "a\u{feff}b",
+        ] {
             assert!(RoomName::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(MessageText::parse("one\ntwo").unwrap().as_str(), "one\ntwo");
-        assert!(MessageText::parse("one\u{202e}two").is_err());
+    }
+
+    #[test]
+    fn names_hold_what_names_are_written_with() {
+        for name in [
+            "علی\u{200c}رضا", // a non-joiner between the parts of a Persian name
+            "രാജന്\u{200d}",    // a joiner that ends a Malayalam one
+            "ක්\u{200d}රිෂාන්",   // and inside a Sinhala one
+            "Sam 👩\u{200d}🚀",
+            "דנה (ת\u{200f}) כהן",
+        ] {
+            assert_eq!(DisplayName::parse(name).unwrap().as_str(), name, "{name:?}");
+        }
+        // As copied from a phone's contacts.
+        assert_eq!(DisplayName::parse("\u{200e}دانا\u{200f} ").unwrap().as_str(), "دانا");
+        for unseen in ["\u{200d}", "\u{200e}\u{200f}", " \u{200c} \u{200d} "] {
+            assert!(DisplayName::parse(unseen).is_err(), "{unseen:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_taken_as_they_are_written_anywhere() {
+        let parse = |text: &str| MessageText::parse(text).map(|text| text.as_str().to_owned());
+        assert_eq!(parse("one\r\ntwo\rthree\n\tfour\r\n"), Ok("one\ntwo\nthree\n\tfour".to_owned()));
+        for text in
+            ["שלום!\u{200f}", "\u{2067}שלום\u{2069} world", "a\u{200e}b\u{2066}c\u{2068}d", "علی\u{200c}رضا"]
+        {
+            assert_eq!(parse(text), Ok(text.to_owned()), "{text:?}");
+            assert!(Description::parse(text).is_ok());
+        }
+        for bad in ["a\u{202a}b", "one\u{202e}two", "a\u{0}b", "a\u{7}b", "\r\n"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        // Two characters of line end count as the one they are kept as.
+        assert!(MessageText::parse(&format!("a{}b", "\r\n".repeat(3998))).is_ok());
     }
 
     #[test]

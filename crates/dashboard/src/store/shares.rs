@@ -4,7 +4,7 @@ use super::Result;
 use super::files::FileRow;
 use crate::engine::link::Limits;
 use crate::engine::page::{Cursor, Window};
-use aura_types::{FileId, ShareId, UserId};
+use aura_types::{ShareId, UserId};
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -36,6 +36,8 @@ impl ShareRow {
 pub(crate) struct OpenShareRow {
     #[sqlx(flatten)]
     pub(crate) share: ShareRow,
+    owner_id: Uuid,
+    file_id: Uuid,
     pub(crate) name: String,
     pub(crate) size_bytes: i64,
     pub(crate) content_type: String,
@@ -77,13 +79,14 @@ pub(crate) async fn insert(
     .await?)
 }
 
-pub(crate) async fn list(tx: &mut PgConnection, file: FileId, window: &Window) -> Result<Vec<ShareRow>> {
+pub(crate) async fn list(tx: &mut PgConnection, file: &FileRow, window: &Window) -> Result<Vec<ShareRow>> {
     Ok(sqlx::query_as(
         "SELECT id, password_hash, expires_at, max_downloads, downloads, revoked_at, created_at FROM share_links
-         WHERE file_id = $1 AND (created_at, id) < ($2, $3)
-         ORDER BY created_at DESC, id DESC LIMIT $4",
+         WHERE owner_id = $1 AND file_id = $2 AND (created_at, id) < ($3, $4)
+         ORDER BY created_at DESC, id DESC LIMIT $5",
     )
-    .bind(file.uuid())
+    .bind(file.owner_id)
+    .bind(file.id)
     .bind(window.after.created_at)
     .bind(window.after.id)
     .bind(window.fetch())
@@ -94,14 +97,16 @@ pub(crate) async fn list(tx: &mut PgConnection, file: FileId, window: &Window) -
 /// False when the file has no such share.
 pub(crate) async fn revoke(
     tx: &mut PgConnection,
-    file: FileId,
+    file: &FileRow,
     id: ShareId,
     now: OffsetDateTime,
 ) -> Result<bool> {
     let done = sqlx::query(
-        "UPDATE share_links SET revoked_at = COALESCE(revoked_at, $3) WHERE file_id = $1 AND id = $2",
+        "UPDATE share_links SET revoked_at = COALESCE(revoked_at, $4)
+         WHERE owner_id = $1 AND file_id = $2 AND id = $3",
     )
-    .bind(file.uuid())
+    .bind(file.owner_id)
+    .bind(file.id)
     .bind(id.uuid())
     .bind(now)
     .execute(tx)
@@ -113,7 +118,7 @@ pub(crate) async fn revoke(
 pub(crate) async fn find(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result<Option<OpenShareRow>> {
     Ok(sqlx::query_as(
         "SELECT s.id, s.password_hash, s.expires_at, s.max_downloads, s.downloads, s.revoked_at, s.created_at,
-                f.name, f.size_bytes, f.content_type, f.storage_key
+                s.owner_id, s.file_id, f.name, f.size_bytes, f.content_type, f.storage_key
          FROM share_links s JOIN files f ON f.owner_id = s.owner_id AND f.id = s.file_id
          WHERE s.token_hash = $1",
     )
@@ -123,13 +128,19 @@ pub(crate) async fn find(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result
 }
 
 /// Counts a download if the share still allows one; of two last downloads at once, one is refused. System role.
-pub(crate) async fn count_download(tx: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Result<bool> {
+pub(crate) async fn count_download(
+    tx: &mut PgConnection,
+    open: &OpenShareRow,
+    now: OffsetDateTime,
+) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE share_links SET downloads = downloads + 1
-         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-           AND (max_downloads IS NULL OR downloads < max_downloads)",
+         WHERE owner_id = $1 AND file_id = $2 AND id = $3 AND revoked_at IS NULL
+           AND (expires_at IS NULL OR expires_at > $4) AND (max_downloads IS NULL OR downloads < max_downloads)",
     )
-    .bind(id)
+    .bind(open.owner_id)
+    .bind(open.file_id)
+    .bind(open.share.id)
     .bind(now)
     .execute(tx)
     .await?;

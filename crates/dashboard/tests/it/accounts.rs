@@ -242,6 +242,27 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn who_is_locked_out_is_whoever_guesses() {
+    let options = Options::default()
+        .set("AURA_DASHBOARD__LIMITS__LOGIN_PER_ACCOUNT", 2)
+        .set("AURA_DASHBOARD__LIMITS__LOGIN_PER_ACCOUNT_ANYWHERE", 4);
+    let stack = Stack::with(options).await;
+    let alice = stack.person("Alice").await;
+    let login = async |host: u8, password: &str| {
+        let body = json!({"email": alice.email, "password": password});
+        stack.anonymous().from([127, 0, 0, host]).post("/auth/login", body).await.status.as_u16()
+    };
+    for expected in [401, 401, 429, 429, 429, 429] {
+        assert_eq!(login(2, "not the password").await, expected);
+    }
+    assert_eq!(login(3, PASSWORD).await, 200, "one address locks nobody else out");
+    // And many addresses together do not try for ever.
+    assert_eq!([login(4, "a guess").await, login(5, PASSWORD).await], [401, 429]);
+    // Whoever is in stays in.
+    refresh(&stack, &alice.session["refresh_token"]).await.expect(200);
+}
+
+#[tokio::test]
 async fn only_our_own_fresh_tokens_are_good() {
     let stack = Stack::start().await;
     let alice = stack.person("Alice").await;

@@ -49,6 +49,12 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// The same, from another address of this machine.
+    pub(crate) fn from(&self, address: [u8; 4]) -> Self {
+        let http = reqwest::Client::builder().local_address(std::net::IpAddr::from(address)).build();
+        Self { http: http.expect("a client can be made"), ..self.clone() }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

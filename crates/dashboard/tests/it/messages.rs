@@ -60,6 +60,9 @@ async fn text_is_bounded_and_free_of_tricks() {
         let message = json!({"id": Uuid::new_v4(), "text": text});
         alice.post(&path, message).await.problem(400, "invalid_argument", "text");
     }
+    let written = json!({"id": Uuid::new_v4(), "text": "one\r\ntwo \u{2067}שלום\u{2069}\u{200f}"});
+    let kept = alice.post(&path, written).await.expect(201);
+    assert_eq!(kept["text"], json!("one\ntwo \u{2067}שלום\u{2069}\u{200f}"), "as other systems write it");
     let text = format!("<script>alert(1)</script>\n{}", "ä".repeat(3000));
     let kept = alice.post(&path, json!({"id": Uuid::new_v4(), "text": text})).await.expect(201);
     assert_eq!(kept["text"], json!(text), "markup is text and stays text");
