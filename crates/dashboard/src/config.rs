@@ -3,6 +3,7 @@
 use crate::accounts::PasswordConfig;
 use crate::engine::call::Timings;
 use crate::files::FileConfig;
+use crate::housekeeping::RetentionConfig;
 use crate::throttle::LimitConfig;
 use crate::ws::WebSocketConfig;
 use aura_service::config::{
@@ -51,6 +52,7 @@ pub struct Config {
     pub calls: CallConfig,
     pub limits: LimitConfig,
     pub websocket: WebSocketConfig,
+    pub retention: RetentionConfig,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -9,4 +9,5 @@ pub(crate) mod file_name;
 pub(crate) mod link;
 pub(crate) mod page;
 pub(crate) mod password;
+pub(crate) mod quota;
 pub(crate) mod text;

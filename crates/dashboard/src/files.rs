@@ -8,18 +8,21 @@ mod sweep;
 
 pub(crate) use receive::{Received, UploadError};
 
+use crate::engine::quota::Quotas;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Where files lie and how large one may be.
+/// Where files lie, and how large one may be, and all of somebody's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
     pub dir: PathBuf,
     pub max_bytes: u64,
+    pub user_bytes: u64,
+    pub room_bytes: u64,
 }
 
 #[derive(Clone)]
@@ -30,7 +33,12 @@ impl FileStore {
     pub(crate) async fn open(config: FileConfig) -> io::Result<Self> {
         let store = Self(Arc::new(config));
         tokio::fs::create_dir_all(store.incoming_dir()).await?;
+        sync_dir(store.dir()).await?;
         Ok(store)
+    }
+
+    pub(crate) fn quotas(&self) -> Quotas {
+        Quotas { user_bytes: self.0.user_bytes, room_bytes: self.0.room_bytes }
     }
 
     pub(crate) async fn read(&self, key: &str) -> io::Result<tokio::fs::File> {
@@ -73,6 +81,11 @@ impl FileStore {
     }
 }
 
+/// What a folder lists is on disk once the folder is: a file's own bytes are not enough.
+async fn sync_dir(dir: &Path) -> io::Result<()> {
+    tokio::fs::File::open(dir).await?.sync_all().await
+}
+
 fn new_key() -> String {
     Uuid::new_v4().simple().to_string()
 }
@@ -83,7 +96,8 @@ mod tests {
 
     #[test]
     fn only_our_own_names_become_paths() {
-        let store = FileStore(Arc::new(FileConfig { dir: "/data".into(), max_bytes: 1 }));
+        let config = FileConfig { dir: "/data".into(), max_bytes: 1, user_bytes: 0, room_bytes: 0 };
+        let store = FileStore(Arc::new(config));
         for bad in ["../../../../../../../../../etc/passwd", "", "ab", "g0000000000000000000000000000000"] {
             assert!(store.path(bad).is_err(), "{bad}");
         }

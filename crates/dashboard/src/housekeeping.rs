@@ -1,17 +1,52 @@
-//! Forgets what has expired: logins, event ids, tombstones, guests, bytes without a row.
+//! Forgets what has expired or was kept long enough: logins, event ids, tombstones, guests, dead links, and messages
+//! and calls if so configured; and bytes without a row.
 
 use crate::app::App;
-use crate::store::{deletions, events, guests, sessions};
+use crate::store::retention::{self, Rule};
 use aura_service::error::Result;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// After a start, so that it does not compete with what people wait for.
 const FIRST: Duration = Duration::from_secs(60);
-const KEEP_DAYS: i64 = 7;
+const KEEP_DAYS: u32 = 7;
+/// Rows deleted in one transaction, and transactions in one run; what is left waits for the next.
+const BATCH: u32 = 1_000;
+const MAX_BATCHES: u32 = 200;
+
+/// How many days things are kept; zero is for ever.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    pub messages_days: u32,
+    /// After their end.
+    pub calls_days: u32,
+    /// Invitations and share links, after they have stopped working.
+    pub dead_links_days: u32,
+}
+
+impl RetentionConfig {
+    fn rules(&self) -> impl Iterator<Item = (Rule, u32)> {
+        [
+            (retention::MESSAGES, self.messages_days),
+            (retention::CALLS, self.calls_days),
+            (retention::SHARES, self.dead_links_days),
+            (retention::INVITES, self.dead_links_days),
+        ]
+        .into_iter()
+        .filter(|(_, days)| *days > 0)
+        .chain([
+            (retention::LOGINS, 0),
+            (retention::EVENTS, KEEP_DAYS),
+            (retention::TOMBSTONES, KEEP_DAYS),
+            (retention::GUESTS, KEEP_DAYS),
+        ])
+    }
+}
 
 /// Runs until `stop`.
-pub(crate) async fn run(app: App, every: Duration, stop: CancellationToken) {
+pub(crate) async fn run(app: App, keep: RetentionConfig, every: Duration, stop: CancellationToken) {
     let mut pause = every.min(FIRST);
     loop {
         tokio::select! {
@@ -19,22 +54,36 @@ pub(crate) async fn run(app: App, every: Duration, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = every;
-        if let Err(error) = clean(&app).await {
+        if let Err(error) = clean(&app, keep, &stop).await {
             tracing::warn!(%error, "housekeeping will be tried again");
         }
     }
 }
 
-async fn clean(app: &App) -> Result<()> {
-    let now = app.now();
-    let old = now - time::Duration::days(KEEP_DAYS);
-    let mut tx = app.db.system().await?;
-    let logins = sessions::delete_expired(&mut tx, now).await?;
-    let event_ids = events::delete_old(&mut tx, old).await?;
-    let tombstones = deletions::delete_old(&mut tx, old).await?;
-    let guests = guests::delete_expired(&mut tx, old).await?;
-    tx.commit().await?;
-    let files = app.files.sweep(&app.db, now.into()).await?;
-    tracing::info!(logins, event_ids, tombstones, guests, files, "housekeeping done");
+async fn clean(app: &App, keep: RetentionConfig, stop: &CancellationToken) -> Result<()> {
+    for (rule, days) in keep.rules() {
+        let removed = forget(app, rule, days, stop).await?;
+        if removed > 0 {
+            metrics::counter!("aura_dashboard_forgotten_total", "what" => rule.what).increment(removed);
+            tracing::info!(what = rule.what, removed, "forgotten");
+        }
+    }
+    let files = app.files.sweep(&app.db, app.now().into()).await?;
+    tracing::info!(files, "housekeeping done");
     Ok(())
+}
+
+async fn forget(app: &App, rule: Rule, days: u32, stop: &CancellationToken) -> Result<u64> {
+    let before = app.now() - time::Duration::days(days.into());
+    let mut removed = 0;
+    for _ in 0..MAX_BATCHES {
+        let mut tx = app.db.system().await?;
+        let batch = retention::forget(&mut tx, rule, before, BATCH.into()).await?;
+        tx.commit().await?;
+        removed += batch;
+        if batch < u64::from(BATCH) || stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(removed)
 }

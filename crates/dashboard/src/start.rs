@@ -199,7 +199,7 @@ fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &L
     let every = Duration::from_secs(u64::from(config.websocket.session_check_s));
     lifecycle.spawn("ws-sessions", ws::watch_sessions(app.clone(), every, soft.clone()));
     let every = Duration::from_secs(u64::from(config.housekeeping_s));
-    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), every, soft.clone()));
+    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), config.retention, every, soft.clone()));
     let db = app.db.clone();
     lifecycle.spawn("pool-metrics", async move {
         let mut tick = tokio::time::interval(POOL_METRICS);

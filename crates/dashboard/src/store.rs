@@ -12,9 +12,12 @@ pub(crate) mod guests;
 pub(crate) mod invites;
 pub(crate) mod messages;
 pub(crate) mod people;
+pub(crate) mod retention;
 pub(crate) mod rooms;
 pub(crate) mod sessions;
 pub(crate) mod shares;
+#[cfg(test)]
+mod tests;
 pub(crate) mod users;
 
 use aura_store::StoreError;

@@ -4,17 +4,19 @@ use super::caller::{Actor, CurrentUser};
 use super::download::{Binary, send};
 use super::list::ListQuery;
 use super::messages::name_in_room;
-use super::problem::{Forbidden, Invalid, NotFound, TooLarge, Unauthenticated};
+use super::problem::{Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated};
 use super::rooms::{RoomPath, visible};
 use crate::app::App;
 use crate::engine::file_name;
+use crate::engine::page::Window;
 use crate::files::{Received, UploadError};
 use crate::model::{File, Page};
 use crate::store::files::{self, FileRow};
-use crate::store::users;
+use crate::store::{rooms, users};
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Path, Query};
-use aura_types::{ErrorCode, FileId, RoomId};
+use aura_store::{SystemTx, TenantTx};
+use aura_types::{ErrorCode, FileId, RoomId, UserId};
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +24,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 /// A form with one file in it.
 #[derive(ToSchema)]
@@ -38,35 +39,38 @@ pub(super) struct FilePath {
     pub(super) file_id: FileId,
 }
 
-/// Uploads a file of one's own.
-#[utoipa::path(post, path = "/api/v1/files", tag = "files",
-    request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, Forbidden, TooLarge))]
-pub(super) async fn upload_file(
-    State(app): State<App>,
-    CurrentUser(user): CurrentUser,
-    form: std::result::Result<Multipart, MultipartRejection>,
-) -> Result<impl IntoResponse> {
-    let upload = receive(&app, form).await?;
-    let key = upload.received.storage_key.clone();
-    let stored = async {
-        let mut tx = app.db.tenant(user).await?;
-        let name =
-            users::find(&mut tx, user).await?.ok_or_else(|| ServiceError::not_found("account"))?.display_name;
-        let row = upload.into_row(&app, user.uuid(), None, user.uuid(), name);
-        files::insert(&mut tx, &row).await?;
-        tx.commit().await?;
-        Ok(row)
-    }
-    .await;
-    kept(&app, key, stored).await
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MyFilesQuery {
+    /// Also what the caller uploaded into rooms, where others see it.
+    #[serde(default)]
+    in_rooms: bool,
+    /// 1 to 100; 50 when absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
-/// Uploads a file into a room. Guests of the room may.
+/// Uploads a file of one's own. Refused when it does not fit into what one may store.
+#[utoipa::path(post, path = "/api/v1/files", tag = "files",
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, Forbidden, Conflict, TooLarge))]
+pub(super) async fn upload_file(
+    State(app): State<App>,
+    user: CurrentUser,
+    form: std::result::Result<Multipart, MultipartRejection>,
+) -> Result<impl IntoResponse> {
+    upload(&app, Destination { actor: user.into(), room: None }, form).await
+}
+
+/// Uploads a file into a room. Guests of the room may. Refused when it does not fit into what the room, or its owner,
+/// may store.
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/files", tag = "files",
     params(RoomPath),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, NotFound, TooLarge))]
+    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, NotFound, Conflict, TooLarge))]
 pub(super) async fn upload_room_file(
     State(app): State<App>,
     actor: Actor,
@@ -74,38 +78,22 @@ pub(super) async fn upload_room_file(
     form: std::result::Result<Multipart, MultipartRejection>,
 ) -> Result<impl IntoResponse> {
     actor.check_room(path.room_id)?;
-    // Before the bytes: a stranger's upload is not worth receiving.
-    let mut tx = app.db.tenant(actor.tenant()).await?;
-    visible(&mut tx, path.room_id).await?;
-    tx.rollback().await?;
-    let upload = receive(&app, form).await?;
-    let key = upload.received.storage_key.clone();
-    let stored = async {
-        let mut tx = app.db.tenant(actor.tenant()).await?;
-        let owner = visible(&mut tx, path.room_id).await?.owner.user_id;
-        let name = name_in_room(&mut tx, &actor, path.room_id).await?;
-        let row = upload.into_row(&app, owner, Some(path.room_id), actor.tenant().uuid(), name);
-        files::insert(&mut tx, &row).await?;
-        tx.commit().await?;
-        Ok(row)
-    }
-    .await;
-    kept(&app, key, stored).await
+    upload(&app, Destination { actor, room: Some(path.room_id) }, form).await
 }
 
-/// Files the caller uploaded, anywhere, newest first.
+/// Files the caller uploaded for themselves, newest first. Nobody else sees them, unless handed a link.
 #[utoipa::path(get, path = "/api/v1/files", tag = "files",
-    params(ListQuery),
+    params(MyFilesQuery),
     responses((status = 200, description = "Done", body = Page<File>), Invalid, Unauthenticated, Forbidden))]
 pub(super) async fn list_files(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<MyFilesQuery>,
 ) -> Result<Json<Page<File>>> {
-    let window = query.window()?;
+    let window = Window::parse(query.limit, query.cursor.as_deref())?;
     let mut tx = app.db.tenant(user).await?;
-    let (rows, next_cursor) =
-        window.cut(files::list_uploaded(&mut tx, user, &window).await?, FileRow::position);
+    let rows = files::list_uploaded(&mut tx, user, query.in_rooms, &window).await?;
+    let (rows, next_cursor) = window.cut(rows, FileRow::position);
     Ok(Json(Page { items: rows.into_iter().map(File::from).collect(), next_cursor }))
 }
 
@@ -177,50 +165,110 @@ pub(super) async fn delete_file(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The file, if the caller sees it; a guest sees their room's only.
+/// The file, if the caller sees it. A guest sees their room's only, and while they see the room: what they uploaded
+/// themselves goes with it.
 async fn found(tx: &mut PgConnection, actor: &Actor, id: FileId) -> Result<FileRow> {
     let missing = || ServiceError::not_found("file");
     let row = files::find(tx, id).await?.ok_or_else(missing)?;
-    match row.room_id {
-        Some(room) => actor.check_room(RoomId::from_uuid(room)).map_err(|_| missing())?,
-        None if actor.is_guest() => return Err(missing()),
-        None => {}
+    if actor.is_guest() {
+        let room = RoomId::from_uuid(row.room_id.ok_or_else(missing)?);
+        actor.check_room(room).map_err(|_| missing())?;
+        rooms::find(tx, room).await?.ok_or_else(missing)?;
     }
     Ok(row)
 }
 
-struct Upload {
-    name: String,
-    received: Received,
+/// Where an upload goes, and who sends it.
+struct Destination {
+    actor: Actor,
+    room: Option<RoomId>,
 }
 
-impl Upload {
-    fn into_row(
-        self,
-        app: &App,
-        owner: Uuid,
-        room: Option<RoomId>,
-        uploader: Uuid,
-        uploader_name: String,
-    ) -> FileRow {
-        FileRow {
-            id: FileId::generate().uuid(),
-            owner_id: owner,
-            room_id: room.map(RoomId::uuid),
-            uploader_id: uploader,
-            uploader_name,
-            name: self.name,
-            size_bytes: i64::try_from(self.received.size_bytes).unwrap_or(i64::MAX),
-            content_type: self.received.content_type.to_owned(),
-            sha256: self.received.sha256.to_vec(),
-            storage_key: self.received.storage_key,
-            created_at: app.now(),
-        }
+impl Destination {
+    /// Whom the file will belong to, and what others see of the uploader. Fails when the caller may not upload there.
+    async fn owner_and_name(&self, tx: &mut PgConnection) -> Result<(UserId, String)> {
+        let Some(room) = self.room else {
+            let me = users::find(tx, self.actor.tenant()).await?;
+            let me = me.ok_or_else(|| ServiceError::not_found("account"))?;
+            return Ok((UserId::from_uuid(me.id), me.display_name));
+        };
+        let owner = visible(tx, room).await?.owner.user_id;
+        Ok((UserId::from_uuid(owner), name_in_room(tx, &self.actor, room).await?))
+    }
+
+    /// Whether so many bytes more fit.
+    async fn check_space(&self, app: &App, tx: &mut PgConnection, owner: UserId, bytes: u64) -> Result<()> {
+        let usage = files::usage(tx, owner, self.room).await?;
+        Ok(app.files.quotas().check(usage, bytes, owner == self.actor.tenant())?)
     }
 }
 
+async fn upload(
+    app: &App,
+    to: Destination,
+    form: std::result::Result<Multipart, MultipartRejection>,
+) -> Result<(StatusCode, Json<File>)> {
+    // Before the bytes: what will be refused is not worth receiving.
+    let mut tx = app.db.tenant(to.actor.tenant()).await?;
+    let (owner, _) = to.owner_and_name(&mut tx).await?;
+    tx.rollback().await?;
+    let mut tx = app.db.system().await?;
+    to.check_space(app, &mut tx, owner, 1).await?;
+    tx.rollback().await?;
+
+    let (name, received) = receive(app, form).await?;
+    let key = received.storage_key.clone();
+    let (turn, tx, row) = match insert(app, &to, name, received).await {
+        Ok(inserted) => inserted,
+        Err(error) => {
+            app.files.remove(&[key]).await;
+            return Err(error);
+        }
+    };
+    // From here on nobody knows whether the row is there until the answer comes. If it does not come, the bytes stay:
+    // without a row they are swept one day, with one they are needed.
+    tx.commit().await?;
+    turn.rollback().await?;
+    Ok((StatusCode::CREATED, Json(File::from(row))))
+}
+
+/// Adds the row, not yet committed; the first transaction holds back other uploads for the same owner meanwhile.
+async fn insert(
+    app: &App,
+    to: &Destination,
+    name: String,
+    received: Received,
+) -> Result<(SystemTx, TenantTx, FileRow)> {
+    let mut tx = app.db.tenant(to.actor.tenant()).await?;
+    let (owner, _) = to.owner_and_name(&mut tx).await?;
+    tx.rollback().await?;
+    let mut turn = app.db.system().await?;
+    files::lock_usage(&mut turn, owner).await?;
+    to.check_space(app, &mut turn, owner, received.size_bytes).await?;
+    let mut tx = app.db.tenant(to.actor.tenant()).await?;
+    let (owner, uploader_name) = to.owner_and_name(&mut tx).await?;
+    let row = FileRow {
+        id: FileId::generate().uuid(),
+        owner_id: owner.uuid(),
+        room_id: to.room.map(RoomId::uuid),
+        uploader_id: to.actor.tenant().uuid(),
+        uploader_name,
+        name,
+        size_bytes: i64::try_from(received.size_bytes).unwrap_or(i64::MAX),
+        content_type: received.content_type.to_owned(),
+        sha256: received.sha256.to_vec(),
+        storage_key: received.storage_key,
+        created_at: app.now(),
+    };
+    files::insert(&mut tx, &row).await?;
+    Ok((turn, tx, row))
+}
+
 /// Takes the form's `file`; anything else in the form is refused by name.
-async fn receive(app: &App, form: std::result::Result<Multipart, MultipartRejection>) -> Result<Upload> {
+async fn receive(
+    app: &App,
+    form: std::result::Result<Multipart, MultipartRejection>,
+) -> Result<(String, Received)> {
     let mut form = form.map_err(|_| {
         ServiceError::new(ErrorCode::UnsupportedMediaType, "the body must be multipart/form-data")
     })?;
@@ -234,7 +282,7 @@ async fn receive(app: &App, form: std::result::Result<Multipart, MultipartReject
     let name = file_name::sanitise(field.file_name().unwrap_or_default());
     let received = app.files.receive(field).await?;
     match form.next_field().await {
-        Ok(None) => Ok(Upload { name, received }),
+        Ok(None) => Ok((name, received)),
         other => {
             let fault = match &other {
                 Ok(Some(extra)) => {
@@ -244,17 +292,6 @@ async fn receive(app: &App, form: std::result::Result<Multipart, MultipartReject
             };
             app.files.remove(&[received.storage_key]).await;
             Err(fault)
-        }
-    }
-}
-
-/// Answers for a stored row; bytes without one are not kept.
-async fn kept(app: &App, key: String, stored: Result<FileRow>) -> Result<(StatusCode, Json<File>)> {
-    match stored {
-        Ok(row) => Ok((StatusCode::CREATED, Json(File::from(row)))),
-        Err(error) => {
-            app.files.remove(&[key]).await;
-            Err(error)
         }
     }
 }

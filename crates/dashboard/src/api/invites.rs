@@ -99,7 +99,7 @@ pub(super) async fn list_invites(
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;
     let (rows, next_cursor) =
-        window.cut(invites::list(&mut tx, path.room_id, &window).await?, InviteRow::position);
+        window.cut(invites::list(&mut tx, user, path.room_id, &window).await?, InviteRow::position);
     Ok(Json(Page { items: rows.into_iter().map(Invite::listed).collect(), next_cursor }))
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn revoke_invite(
 ) -> Result<StatusCode> {
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;
-    if !invites::revoke(&mut tx, path.room_id, path.invite_id, app.now()).await? {
+    if !invites::revoke(&mut tx, user, path.room_id, path.invite_id, app.now()).await? {
         return Err(ServiceError::not_found("invitation"));
     }
     tx.commit().await?;
@@ -196,7 +196,7 @@ async fn as_member(
     if !is_owner
         && rooms::add_member(tx, open.owner_id, RoomId::from_uuid(open.room_id), user, app.now()).await?
     {
-        invites::count_use(tx, open.invite.id).await?;
+        invites::count_use(tx, open).await?;
     }
     let role = if is_owner { Role::Owner } else { Role::Member };
     Ok(Joined { tenant: user, identity: user.to_string(), name: me.display_name, role, guest_token: None })
@@ -216,7 +216,7 @@ async fn as_guest(
     let (guest, now) = (UserId::from_uuid(Uuid::new_v4()), app.now());
     let room = RoomId::from_uuid(open.room_id);
     guests::insert(tx, open.owner_id, room, guest, name.as_str(), now, now + GUEST_LIFETIME).await?;
-    invites::count_use(tx, open.invite.id).await?;
+    invites::count_use(tx, open).await?;
     let claims = guest_claims(guest, open.room_id, now, GUEST_LIFETIME);
     let token = app.keys.sign(&claims).map_err(ServiceError::internal)?;
     Ok(Joined {

@@ -3,7 +3,7 @@
 //! Memory stays flat whatever the size. The cap counts what arrives, not what a header claims. Dropping the future
 //! (the client went away) removes the partial file.
 
-use super::{FileStore, new_key};
+use super::{FileStore, new_key, sync_dir};
 use aura_types::{Coded, ErrorCode};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -78,17 +78,28 @@ impl FileStore {
         file.flush().await?;
         // Acknowledged means kept: on disk before the row says so.
         file.sync_all().await?;
-        let path = self.path(&key)?;
-        if let Some(folder) = path.parent() {
-            tokio::fs::create_dir_all(folder).await?;
-        }
-        tokio::fs::rename(&partial.0, &path).await?;
+        self.settle(&partial, &key).await?;
         Ok(Received {
             storage_key: key,
             size_bytes,
             sha256: hash.finalize().into(),
             content_type: sniff(&start),
         })
+    }
+}
+
+impl FileStore {
+    /// Moves a whole file to its place, and sees that the folders on the way say so on disk as well.
+    async fn settle(&self, partial: &Partial, key: &str) -> io::Result<()> {
+        let path = self.path(key)?;
+        let folder = path.parent().unwrap_or_else(|| self.dir());
+        match tokio::fs::create_dir(folder).await {
+            Ok(()) => sync_dir(self.dir()).await?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        tokio::fs::rename(&partial.0, &path).await?;
+        sync_dir(folder).await
     }
 }
 

@@ -113,10 +113,13 @@ pub(crate) async fn list(tx: &mut PgConnection, user: UserId, window: &Window) -
     Ok(sqlx::query_as(
         "SELECT c.*, a.display_name AS caller_name, a.aura_id AS caller_aura_id,
                 b.display_name AS callee_name, b.aura_id AS callee_aura_id
-         FROM calls c
+         FROM ((SELECT * FROM calls WHERE caller_id = $1 AND (created_at, id) < ($2, $3)
+                ORDER BY created_at DESC, id DESC LIMIT $4)
+               UNION ALL
+               (SELECT * FROM calls WHERE callee_id = $1 AND (created_at, id) < ($2, $3)
+                ORDER BY created_at DESC, id DESC LIMIT $4)) c
          JOIN aura_id_registry a ON a.user_id = c.caller_id
          JOIN aura_id_registry b ON b.user_id = c.callee_id
-         WHERE (c.caller_id = $1 OR c.callee_id = $1) AND (c.created_at, c.id) < ($2, $3)
          ORDER BY c.created_at DESC, c.id DESC LIMIT $4",
     )
     .bind(user.uuid())

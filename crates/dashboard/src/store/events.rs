@@ -21,10 +21,3 @@ pub(crate) async fn claim(
     .await?;
     Ok(done.rows_affected() > 0)
 }
-
-/// Forgets ids too old to be delivered again.
-pub(crate) async fn delete_old(tx: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
-    let done =
-        sqlx::query("DELETE FROM processed_events WHERE processed_at < $1").bind(before).execute(tx).await?;
-    Ok(done.rows_affected())
-}

@@ -2,10 +2,14 @@
 
 use super::Result;
 use crate::engine::page::{Cursor, Window};
+use crate::engine::quota::{LEAST_BYTES, Usage};
 use aura_types::{FileId, RoomId, UserId};
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// "FILE" as the first half of an advisory lock's key; the owner is the second.
+const USAGE_LOCKS: i32 = 0x4649_4c45;
 
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct FileRow {
@@ -72,22 +76,51 @@ pub(crate) async fn list_room(tx: &mut PgConnection, room: RoomId, window: &Wind
     .await?)
 }
 
-/// Everything the user uploaded, in rooms or outside.
+/// What the user uploaded for themselves, or also into rooms.
 pub(crate) async fn list_uploaded(
     tx: &mut PgConnection,
     user: UserId,
+    in_rooms: bool,
     window: &Window,
 ) -> Result<Vec<FileRow>> {
     Ok(sqlx::query_as(
-        "SELECT * FROM files WHERE uploader_id = $1 AND (created_at, id) < ($2, $3)
+        "SELECT * FROM files WHERE uploader_id = $1 AND (created_at, id) < ($2, $3) AND ($5 OR room_id IS NULL)
          ORDER BY created_at DESC, id DESC LIMIT $4",
     )
     .bind(user.uuid())
     .bind(window.after.created_at)
     .bind(window.after.id)
     .bind(window.fetch())
+    .bind(in_rooms)
     .fetch_all(tx)
     .await?)
+}
+
+/// Uploads that count for one owner take turns until this transaction ends: of two that fit alone but not together,
+/// one comes second. System role.
+pub(crate) async fn lock_usage(tx: &mut PgConnection, owner: UserId) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        .bind(USAGE_LOCKS)
+        .bind(owner.to_string())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// What an owner stores, and what one of their rooms does. System role: who uploads does not see all of it.
+pub(crate) async fn usage(tx: &mut PgConnection, owner: UserId, room: Option<RoomId>) -> Result<Usage> {
+    let (all, in_room): (i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(greatest(size_bytes, $3)), 0)::bigint,
+                coalesce(sum(greatest(size_bytes, $3)) FILTER (WHERE room_id = $2), 0)::bigint
+         FROM files WHERE owner_id = $1",
+    )
+    .bind(owner.uuid())
+    .bind(room.map(RoomId::uuid))
+    .bind(LEAST_BYTES)
+    .fetch_one(tx)
+    .await?;
+    let bytes = |sum: i64| u64::try_from(sum).unwrap_or_default();
+    Ok(Usage { owner_bytes: bytes(all), room_bytes: room.map(|_| bytes(in_room)) })
 }
 
 /// Storage keys of a room's files, to remove the bytes once the room is gone.

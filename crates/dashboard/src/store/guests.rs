@@ -60,9 +60,3 @@ pub(crate) async fn revoke(
     .await?;
     Ok(())
 }
-
-/// Forgets guests whose time ended. System role.
-pub(crate) async fn delete_expired(tx: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
-    let done = sqlx::query("DELETE FROM room_guests WHERE expires_at < $1").bind(before).execute(tx).await?;
-    Ok(done.rows_affected())
-}

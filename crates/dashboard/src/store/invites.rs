@@ -68,12 +68,18 @@ pub(crate) async fn insert(
     .await?)
 }
 
-pub(crate) async fn list(tx: &mut PgConnection, room: RoomId, window: &Window) -> Result<Vec<InviteRow>> {
+pub(crate) async fn list(
+    tx: &mut PgConnection,
+    owner: UserId,
+    room: RoomId,
+    window: &Window,
+) -> Result<Vec<InviteRow>> {
     Ok(sqlx::query_as(
         "SELECT id, expires_at, max_uses, uses, revoked_at, created_at FROM room_invites
-         WHERE room_id = $1 AND (created_at, id) < ($2, $3)
-         ORDER BY created_at DESC, id DESC LIMIT $4",
+         WHERE owner_id = $1 AND room_id = $2 AND (created_at, id) < ($3, $4)
+         ORDER BY created_at DESC, id DESC LIMIT $5",
     )
+    .bind(owner.uuid())
     .bind(room.uuid())
     .bind(window.after.created_at)
     .bind(window.after.id)
@@ -85,13 +91,16 @@ pub(crate) async fn list(tx: &mut PgConnection, room: RoomId, window: &Window) -
 /// False when the room has no such invitation.
 pub(crate) async fn revoke(
     tx: &mut PgConnection,
+    owner: UserId,
     room: RoomId,
     id: InviteId,
     now: OffsetDateTime,
 ) -> Result<bool> {
     let done = sqlx::query(
-        "UPDATE room_invites SET revoked_at = COALESCE(revoked_at, $3) WHERE room_id = $1 AND id = $2",
+        "UPDATE room_invites SET revoked_at = COALESCE(revoked_at, $4)
+         WHERE owner_id = $1 AND room_id = $2 AND id = $3",
     )
+    .bind(owner.uuid())
     .bind(room.uuid())
     .bind(id.uuid())
     .bind(now)
@@ -116,7 +125,12 @@ pub(crate) async fn lock(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result
 }
 
 /// System role, on a locked row.
-pub(crate) async fn count_use(tx: &mut PgConnection, id: Uuid) -> Result<()> {
-    sqlx::query("UPDATE room_invites SET uses = uses + 1 WHERE id = $1").bind(id).execute(tx).await?;
+pub(crate) async fn count_use(tx: &mut PgConnection, open: &OpenInviteRow) -> Result<()> {
+    sqlx::query("UPDATE room_invites SET uses = uses + 1 WHERE owner_id = $1 AND room_id = $2 AND id = $3")
+        .bind(open.owner_id)
+        .bind(open.room_id)
+        .bind(open.invite.id)
+        .execute(tx)
+        .await?;
     Ok(())
 }

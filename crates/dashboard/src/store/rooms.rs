@@ -79,14 +79,22 @@ pub(crate) async fn find(tx: &mut PgConnection, id: RoomId) -> Result<Option<Roo
     .await?)
 }
 
-pub(crate) async fn list(tx: &mut PgConnection, window: &Window) -> Result<Vec<RoomRow>> {
+/// Rooms the user owns or belongs to, newest first. Says so itself instead of leaving it to row-level security, which
+/// would look at every room there is.
+pub(crate) async fn list(tx: &mut PgConnection, user: UserId, window: &Window) -> Result<Vec<RoomRow>> {
     Ok(sqlx::query_as(
         "SELECT r.id, r.name, r.description, r.guests_allowed, r.max_participants, r.metadata, r.created_at,
                 r.updated_at, p.user_id, p.display_name, p.aura_id
-         FROM rooms r JOIN aura_id_registry p ON p.user_id = r.owner_id
-         WHERE (r.created_at, r.id) < ($1, $2)
-         ORDER BY r.created_at DESC, r.id DESC LIMIT $3",
+         FROM ((SELECT * FROM rooms WHERE owner_id = $1 AND (created_at, id) < ($2, $3)
+                ORDER BY created_at DESC, id DESC LIMIT $4)
+               UNION ALL
+               (SELECT r.* FROM room_members m JOIN rooms r ON r.owner_id = m.owner_id AND r.id = m.room_id
+                WHERE m.user_id = $1 AND m.owner_id <> $1 AND (r.created_at, r.id) < ($2, $3)
+                ORDER BY r.created_at DESC, r.id DESC LIMIT $4)) r
+         JOIN aura_id_registry p ON p.user_id = r.owner_id
+         ORDER BY r.created_at DESC, r.id DESC LIMIT $4",
     )
+    .bind(user.uuid())
     .bind(window.after.created_at)
     .bind(window.after.id)
     .bind(window.fetch())
@@ -156,7 +164,9 @@ pub(crate) async fn add_member(
 /// Who hears about the room: owner and members. System role.
 pub(crate) async fn audience(tx: &mut PgConnection, room: RoomId) -> Result<Vec<Uuid>> {
     let rows: Vec<(Uuid,)> = sqlx::query_as(
-        "SELECT owner_id FROM rooms WHERE id = $1 UNION SELECT user_id FROM room_members WHERE room_id = $1",
+        "SELECT owner_id FROM rooms WHERE id = $1
+         UNION SELECT m.user_id FROM rooms r JOIN room_members m ON m.owner_id = r.owner_id AND m.room_id = r.id
+               WHERE r.id = $1",
     )
     .bind(room.uuid())
     .fetch_all(tx)

@@ -127,10 +127,3 @@ pub(crate) async fn ended_among(
     .await?;
     Ok(rows.into_iter().map(|(user, id)| (UserId::from_uuid(user), SessionId::from_uuid(id))).collect())
 }
-
-/// Forgets families that can no longer be refreshed.
-pub(crate) async fn delete_expired(tx: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
-    let done =
-        sqlx::query("DELETE FROM refresh_families WHERE expires_at < $1").bind(before).execute(tx).await?;
-    Ok(done.rows_affected())
-}

@@ -128,16 +128,13 @@ async fn talk(
     let mut expiry = pin!(tokio::time::sleep(app.until(login.expires_at)));
     loop {
         tokio::select! {
-            reason = &mut subscription.closed => return Err(match reason {
-                Ok(Reason::TooSlow | Reason::Displaced) => Closing::With(TRY_AGAIN, "too slow, or opened elsewhere"),
-                Ok(Reason::SessionEnded) => Closing::With(SESSION_ENDED, "the login was ended"),
-                Err(_) => Closing::Gone,
-            }),
+            reason = &mut subscription.closed => return Err(given_up(reason.ok())),
             () = app.stopping.cancelled() => return Err(Closing::With(GOING_AWAY, "the server restarts")),
             () = &mut expiry => return Err(Closing::With(TOKEN_EXPIRED, "the token has expired")),
             push = subscription.queue.recv() => match push.map(Push::into_text) {
                 Some(text) => send(socket, Message::Text(text)).await?,
-                None => return Err(Closing::Gone),
+                // Given up: the reason was said before the queue was closed.
+                None => return Err(given_up(subscription.closed.try_recv().ok())),
             },
             _ = ping.tick() => {
                 if !std::mem::take(&mut heard) {
@@ -157,6 +154,17 @@ async fn talk(
                 Some(Err(_)) | None => return Err(Closing::Gone),
             },
         }
+    }
+}
+
+/// Why the hub closed this socket, as its peer is told.
+fn given_up(reason: Option<Reason>) -> Closing {
+    match reason {
+        Some(Reason::TooSlow | Reason::Displaced) => {
+            Closing::With(TRY_AGAIN, "too slow, or opened elsewhere")
+        }
+        Some(Reason::SessionEnded) => Closing::With(SESSION_ENDED, "the login was ended"),
+        None => Closing::Gone,
     }
 }
 

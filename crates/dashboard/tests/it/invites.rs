@@ -1,5 +1,6 @@
 //! Invitation links: who gets in, how often, how long.
 
+use crate::client::Client;
 use crate::stack::Stack;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -58,6 +59,38 @@ async fn a_room_may_refuse_guests() {
     assert_eq!(alice.post(&path, json!({})).await.expect(200)["role"], json!("owner"));
     let forged = stack.anonymous().with_token("x.y.z");
     forged.post(&path, json!({"display_name": "Gus"})).await.problem(401, "unauthenticated", "");
+}
+
+#[tokio::test]
+async fn a_room_that_no_longer_allows_guests_is_over_for_those_who_are_in() {
+    let stack = Stack::start().await;
+    let (alice, bob) = (stack.person("Alice").await, stack.person("Bob").await);
+    let room = alice.room().await;
+    let link = format!("/invites/{}/join", alice.invite(&room).await);
+    bob.post(&link, json!({})).await.expect(200);
+    let join = stack.anonymous().post(&link, json!({"display_name": "Gus"})).await.expect(200);
+    let guest = stack.anonymous().with_token(join["guest_token"].as_str().unwrap());
+    let (messages, files) = (format!("/rooms/{room}/messages"), format!("/rooms/{room}/files"));
+    let own = guest.upload(&files, "gus.txt", "mine").await.expect(201);
+    let bobs = bob.upload(&files, "bob.txt", "his").await.expect(201);
+    let path = |file: &Value| format!("/files/{}", file["id"].as_str().unwrap());
+    let say = async |client: &Client| {
+        client.post(&messages, json!({"id": uuid::Uuid::new_v4(), "text": "hi"})).await.status.as_u16()
+    };
+    assert_eq!(say(&guest).await, 201);
+
+    alice.patch(&format!("/rooms/{room}"), json!({"guests_allowed": false})).await.expect(200);
+    assert_eq!((say(&guest).await, say(&bob).await, say(&alice).await), (404, 201, 201));
+    for path in [&messages, &files, &path(&own), &path(&bobs), &format!("{}/content", path(&own))] {
+        guest.get(path).await.problem(404, "not_found", "");
+        assert_eq!(bob.get(path).await.status, 200, "{path}");
+    }
+    guest.upload(&files, "more.txt", "more").await.problem(404, "not_found", "");
+    guest.delete(&path(&own)).await.problem(404, "not_found", "");
+    stack.anonymous().post(&link, json!({"display_name": "Gil"})).await.problem(401, "unauthenticated", "");
+
+    alice.patch(&format!("/rooms/{room}"), json!({"guests_allowed": true})).await.expect(200);
+    assert_eq!(say(&guest).await, 201, "it is the room that says so, not the guest who lost something");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The dashboard against a real PostgreSQL and a real Redis, over HTTP and WebSocket.
 //!
-//! The SFU is away throughout: what needs one is tested with the whole stack, and call transitions with the
-//! engine. What must work without one is tested here.
+//! The SFU is away, except in `live_rooms`: what needs one is tested with the whole stack, and call transitions with
+//! the engine. What must work without one is tested here.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 mod accounts;
@@ -16,11 +16,14 @@ mod faults;
 mod files;
 mod housekeeping;
 mod invites;
+mod live_rooms;
 mod matrix;
 mod messages;
 mod rooms;
+mod sfu_service;
 mod shares;
 mod site;
 mod stack;
+mod storage;
 mod tenants;
 mod websocket;

@@ -153,7 +153,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Exchanges a refresh token for a new session. Each works once; a second use ends the login everywhere. */
+        /**
+         * Exchanges a refresh token for a new session. Each works once. For some seconds (`tokens.refresh_grace_s`) a second
+         *     use is taken for the first one whose answer was lost, and gets the same new token; after that it ends the login
+         *     everywhere.
+         */
         post: operations["refresh"];
         delete?: never;
         options?: never;
@@ -343,10 +347,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Files the caller uploaded, anywhere, newest first. */
+        /** Files the caller uploaded for themselves, newest first. Nobody else sees them, unless handed a link. */
         get: operations["list_files"];
         put?: never;
-        /** Uploads a file of one's own. */
+        /** Uploads a file of one's own. Refused when it does not fit into what one may store. */
         post: operations["upload_file"];
         delete?: never;
         options?: never;
@@ -505,7 +509,10 @@ export interface paths {
         /** Files of a room, newest first. Guests of the room may. */
         get: operations["list_room_files"];
         put?: never;
-        /** Uploads a file into a room. Guests of the room may. */
+        /**
+         * Uploads a file into a room. Guests of the room may. Refused when it does not fit into what the room, or its owner,
+         *     may store.
+         */
         post: operations["upload_room_file"];
         delete?: never;
         options?: never;
@@ -3142,6 +3149,8 @@ export interface operations {
     list_files: {
         parameters: {
             query?: {
+                /** @description Also what the caller uploaded into rooms, where others see it. */
+                in_rooms?: boolean;
                 /** @description 1 to 100; 50 when absent. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -3233,6 +3242,15 @@ export interface operations {
             };
             /** @description `permission_denied`: the caller's role does not allow this; guests may not */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_exists` or `failed_precondition` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4086,6 +4104,15 @@ export interface operations {
             };
             /** @description `not_found`: no such thing, or none the caller may see */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_exists` or `failed_precondition` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
