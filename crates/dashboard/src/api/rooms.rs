@@ -234,14 +234,14 @@ pub(super) async fn owned(tx: &mut PgConnection, id: RoomId, user: UserId) -> Re
     }
 }
 
-/// Applies the room's limits in the SFU before somebody enters. Without the SFU nobody enters anyway.
+/// Applies the room's limits in the SFU before somebody enters, also that it has none: the live room may not have heard of
+/// the last change. Without the SFU nobody enters anyway.
 pub(super) async fn prepare(app: &App, row: &RoomRow) {
     let (room, (max, metadata)) = (row.id.to_string(), terms_in_sfu(row));
-    let applied = if row.max_participants.is_none() && row.metadata.is_none() {
-        // Nothing to make a room for; but one that is live may not have heard of the last change.
-        app.sfu.reconfigure(&room, max, metadata).await
-    } else {
-        app.sfu.configure(&room, max, metadata).await
+    let limited = max > 0 || !metadata.is_empty();
+    let applied = match app.sfu.reconfigure(&room, max, metadata.clone()).await {
+        Ok(false) if limited => app.sfu.configure(&room, max, metadata).await,
+        other => other.map(|_| ()),
     };
     if let Err(error) = applied {
         tracing::info!(%error, room.id = %row.id, "the room's limits are not applied yet");

@@ -151,21 +151,21 @@ impl Sfu {
         reply.map(|_| ()).map_err(|status| refused(&status, "room"))
     }
 
-    /// Makes the live room what its owner says now; fine when there is none.
+    /// Makes the live room what its owner says now; false when there is none.
     pub(crate) async fn reconfigure(
         &self,
         room: &str,
         max_participants: u32,
         metadata: String,
-    ) -> Result<(), SfuError> {
+    ) -> Result<bool, SfuError> {
         let request = ConfigureRoomRequest {
             name: room.to_owned(),
             max_participants: Some(max_participants),
             metadata: Some(metadata),
         };
         match self.client.clone().configure_room(within(GLANCE, request)).await {
-            Ok(_) => Ok(()),
-            Err(status) if status.code() == Code::NotFound => Ok(()),
+            Ok(_) => Ok(true),
+            Err(status) if status.code() == Code::NotFound => Ok(false),
             Err(status) => Err(refused(&status, "room")),
         }
     }
