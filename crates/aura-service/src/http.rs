@@ -8,9 +8,11 @@ mod client;
 mod extract;
 mod layers;
 mod observe;
+mod proxy;
 mod serve;
 
-pub use client::{bearer, client_ip};
+pub use client::bearer;
 pub use extract::{Json, Path, Query};
 pub use layers::{Limits, limits, rate_limit, shell};
+pub use proxy::{ClientAddress, ProxyError, TrustedProxies, TrustedProxy};
 pub use serve::{bind, serve};

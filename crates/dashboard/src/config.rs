@@ -11,6 +11,7 @@ use aura_service::config::{
     ShutdownConfig, TelemetryConfig,
 };
 use aura_service::grpc::TlsConfig;
+use aura_service::http::TrustedProxies;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use time::Duration;
@@ -28,6 +29,8 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub public_url: String,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// mTLS for gRPC, served and called; plain, with service tokens only, when absent.
     #[serde(default)]
     pub grpc_tls: Option<TlsConfig>,

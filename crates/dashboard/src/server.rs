@@ -27,5 +27,5 @@ pub(crate) fn router(app: App, health: &Health, config: &Config) -> anyhow::Resu
         .with_state(app)
         .merge(health.router())
         .fallback(web::serve);
-    Ok(http::shell(headers.apply(router), "dashboard"))
+    Ok(http::shell(headers.apply(router), "dashboard", config.trusted_proxies.clone()))
 }

@@ -62,7 +62,7 @@ pub(crate) fn router(
         .route("/twirp/{service}/{method}", post(twirp::call))
         .with_state(state)
         .merge(health.router());
-    let app = http::shell(app, "webrtc-sfu").layer(cors());
+    let app = http::shell(app, "webrtc-sfu", config.trusted_proxies.clone()).layer(cors());
     // Clients join URLs by hand: `ws://host//rtc` means `/rtc`.
     Router::new().fallback_service(app.map_request(collapse_slashes))
 }

@@ -8,6 +8,7 @@ use aura_service::config::{
     TelemetryConfig,
 };
 use aura_service::grpc::TlsConfig;
+use aura_service::http::TrustedProxies;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::room::RoomPolicy;
@@ -20,6 +21,8 @@ pub struct Config {
     pub(crate) http_addr: SocketAddr,
     pub(crate) grpc_addr: SocketAddr,
     pub(crate) admin_addr: SocketAddr,
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) region: String,
     /// mTLS for gRPC; plain, with service tokens only, when absent.
     #[serde(default)]

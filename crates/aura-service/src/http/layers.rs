@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aura_types::{ErrorCode, Quota, RateLimiter};
+use aura_types::{ErrorCode, Quota, RateLimiter, address_block};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use http::request::Parts;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::observe;
+use super::proxy::{ClientAddress, TrustedProxies};
 use crate::error::ServiceError;
 
 /// What one request may cost.
@@ -43,25 +43,22 @@ async fn time_out(State(limit): State<Duration>, request: Request, next: Next) -
     }
 }
 
-/// Counts the requests of `router` by `key` and answers 429 beyond `quota`. Requests without a key pass.
+/// Counts the requests of `router` by the address block they come from, under `name`, and answers 429 beyond `quota`.
 pub fn rate_limit<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     limiter: Arc<dyn RateLimiter>,
     quota: Quota,
-    key: impl Fn(&Parts) -> Option<String> + Clone + Send + Sync + 'static,
+    name: &'static str,
 ) -> Router<S> {
     router.layer(middleware::from_fn(move |request: Request, next: Next| {
         let limiter = Arc::clone(&limiter);
-        let key = key.clone();
         async move {
-            let (parts, body) = request.into_parts();
-            if let Some(key) = key(&parts) {
-                let decision = limiter.check(&key, quota).await;
-                if !decision.allowed {
-                    return too_many(decision.retry_after).into_response();
-                }
+            let ClientAddress(address) = ClientAddress::of(request.extensions());
+            let decision = limiter.check(&format!("{name}:{}", address_block(address)), quota).await;
+            if !decision.allowed {
+                return too_many(decision.retry_after).into_response();
             }
-            next.run(Request::from_parts(parts, body)).await
+            next.run(request).await
         }
     }))
 }
@@ -71,15 +68,17 @@ fn too_many(retry_after: Option<Duration>) -> ServiceError {
         .with_retry_after(retry_after.unwrap_or(Duration::from_secs(1)))
 }
 
-/// Wraps a whole service: request id and trace in and out, one span and one measurement per request, panics
-/// caught, bare 404 and 405 turned into problem documents. Apply it once, last.
-pub fn shell(router: Router, service: &'static str) -> Router {
+/// Wraps a whole service: request id and trace in and out, the client's [`ClientAddress`], one span and one measurement
+/// per request, panics caught, bare 404 and 405 turned into problem documents. Apply it once, last.
+pub fn shell(router: Router, service: &'static str, proxies: TrustedProxies) -> Router {
     router
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let message = crate::lifecycle::panic_message(&*panic).to_owned();
             ServiceError::internal(format!("handler panicked: {message}")).into_response()
         }))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            observe::observe(service, request, next)
+        .layer(middleware::from_fn(move |mut request: Request, next: Next| {
+            let address = proxies.address_of(request.headers(), request.extensions());
+            request.extensions_mut().insert(address);
+            observe::observe(service, address, request, next)
         }))
 }

@@ -1,7 +1,8 @@
 //! One span, one measurement and one log line per request.
 //!
 //! Only the route's template is logged, never the path or query: they carry tokens (invitations, shares,
-//! `access_token`). Ids of rooms and users are never metric labels.
+//! `access_token`). Where a request came from is logged only if it was refused. Ids of rooms and users are never
+//! metric labels.
 
 use aura_types::{Clock as _, ErrorCode, SystemClock};
 use axum::extract::{MatchedPath, Request};
@@ -11,14 +12,20 @@ use http::{Method, StatusCode, header};
 use http_body::Body as _;
 use metrics::{gauge, histogram};
 use tracing::Instrument as _;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 
+use super::proxy::ClientAddress;
 use crate::error::ServiceError;
 use crate::metrics::{HTTP_ACTIVE, HTTP_DURATION};
 use crate::request_scope::{REQUEST_ID, RequestScope};
 use crate::telemetry;
 
-pub(super) async fn observe(service: &'static str, request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    service: &'static str,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
     let scope = RequestScope::from_headers(request.headers());
     let method = method_label(request.method());
     let route = request
@@ -60,12 +67,18 @@ pub(super) async fn observe(service: &'static str, request: Request, next: Next)
         "http_response_status_code" => status.to_string(),
     )
     .record(seconds);
+    let refused_to = response.status().is_client_error().then(|| display(address));
     let probe = matches!(route.as_str(), "/health" | "/ready" | "/metrics");
     span.in_scope(|| {
         if probe {
             tracing::debug!(duration_ms = seconds * 1e3, "request");
         } else {
-            tracing::info!(http.response.status_code = status, duration_ms = seconds * 1e3, "request");
+            tracing::info!(
+                http.response.status_code = status,
+                duration_ms = seconds * 1e3,
+                client.address = refused_to,
+                "request"
+            );
         }
     });
     response.headers_mut().insert(REQUEST_ID, id);

@@ -28,7 +28,13 @@ async fn the_three_endpoints() {
         let answer = is_up.load(Ordering::Relaxed);
         async move { answer }
     });
-    let addr = http::serve(listener().await, http::shell(health.router(), "sample"), &life, "admin").unwrap();
+    let addr = http::serve(
+        listener().await,
+        http::shell(health.router(), "sample", http::TrustedProxies::default()),
+        &life,
+        "admin",
+    )
+    .unwrap();
     let url = |path: &str| format!("http://{addr}{path}");
 
     let (status, body) = get(&url("/health")).await;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aura_service::error::{Problem, ServiceError};
-use aura_service::http::{Json, Limits, Path, Query, limits, rate_limit, serve, shell};
+use aura_service::http::{
+    ClientAddress, Json, Limits, Path, Query, TrustedProxies, TrustedProxy, limits, rate_limit, serve, shell,
+};
 use aura_service::resilience::LocalRateLimiter;
 use aura_service::{Lifecycle, request_scope};
 use aura_types::{ErrorCode, Quota, RoomId, SystemClock};
@@ -43,6 +45,7 @@ fn api() -> Router {
         .route("/slow", get(|| async { std::future::pending::<()>().await }))
         .route("/panic", get(|| async { bug() }))
         .route("/fault", get(|| async { ServiceError::internal("the password is hunter2") }))
+        .route("/from", get(|ClientAddress(address): ClientAddress| async move { address.to_string() }))
         .route("/id", get(|| async { request_scope::request_id().unwrap_or_default() }));
     limits(small, Limits { body_bytes: 1_000, timeout: Duration::from_millis(200) })
 }
@@ -55,8 +58,12 @@ struct Server {
 
 impl Server {
     async fn start(router: Router) -> Self {
+        Self::behind(TrustedProxies::default(), router).await
+    }
+
+    async fn behind(proxies: TrustedProxies, router: Router) -> Self {
         let life = lifecycle();
-        let addr = serve(listener().await, shell(router, "sample"), &life, "http").unwrap();
+        let addr = serve(listener().await, shell(router, "sample", proxies), &life, "http").unwrap();
         Self { life, base: format!("http://{addr}"), client: reqwest::Client::new() }
     }
 
@@ -149,21 +156,46 @@ async fn the_request_id_travels() {
 #[tokio::test]
 async fn too_many_requests_are_told_when_to_return() {
     let limiter = Arc::new(LocalRateLimiter::new(SystemClock::shared()));
-    let router = rate_limit(api(), limiter, Quota { burst: 2, refill_per_s: 0.1 }, |parts| {
-        parts.headers.get("x-key").and_then(|key| key.to_str().ok()).map(str::to_owned)
-    });
-    let server = Server::start(router).await;
-    let ask = async |key: &str| {
-        server.client.get(format!("{}/id", server.base)).header("x-key", key).send().await.unwrap()
+    let router = rate_limit(api(), limiter, Quota { burst: 2, refill_per_s: 0.1 }, "sample");
+    let proxy: TrustedProxy = "127.0.0.0/8".parse().unwrap();
+    let server = Server::behind(vec![proxy].into(), router).await;
+    let ask = async |client: &str| {
+        let request = server.client.get(format!("{}/from", server.base)).header("x-forwarded-for", client);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response)
     };
-    for _ in 0..2 {
-        assert_eq!(ask("a").await.status(), 200);
+    // Whoever has one IPv6 address has 2^64: they count as one, and so does what the client wrote before the proxy did.
+    for client in ["2001:db8:1:2::1", "6.6.6.6, 2001:db8:1:2:ffff::1"] {
+        let (status, response) = ask(client).await;
+        assert_eq!(status, 200);
+        assert_eq!(response.text().await.unwrap(), client.rsplit(' ').next().unwrap());
     }
-    let refused = ask("a").await;
+    let (_, refused) = ask("7.7.7.7, 2001:db8:1:2::3").await;
     assert_eq!(refused.headers()["retry-after"], "10");
     assert_eq!(problem(refused, 429).await.code, ErrorCode::ResourceExhausted);
-    assert_eq!(ask("b").await.status(), 200);
-    assert_eq!(server.get("/id").await.status(), 200, "without a key there is nothing to count");
+    assert_eq!(ask("2001:db8:1:3::1").await.0, 200);
+    assert_eq!(ask("203.0.113.9").await.0, 200);
+    assert_eq!(ask("203.0.113.10").await.0, 200, "IPv4 addresses count one by one");
+    stop(&server.life).await;
+}
+
+/// A client cannot have as many limits as it can think of addresses.
+#[tokio::test]
+async fn nobody_is_believed_who_is_not_a_named_proxy() {
+    let limiter = Arc::new(LocalRateLimiter::new(SystemClock::shared()));
+    let router = rate_limit(api(), limiter, Quota { burst: 2, refill_per_s: 0.1 }, "sample");
+    let server = Server::start(router).await;
+    for (index, status) in [200, 200, 429, 429].into_iter().enumerate() {
+        let mut request = server.client.get(format!("{}/from", server.base));
+        for name in ["x-forwarded-for", "x-real-ip", "cf-connecting-ip", "forwarded"] {
+            request = request.header(name, format!("203.0.113.{index}"));
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{index}");
+        if status == 200 {
+            assert_eq!(response.text().await.unwrap(), "127.0.0.1");
+        }
+    }
     stop(&server.life).await;
 }
 

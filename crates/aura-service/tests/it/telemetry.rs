@@ -69,7 +69,8 @@ fn router() -> Router {
         telemetry::traceparent().unwrap_or_default()
     };
     let fault = || async { ServiceError::internal("disk full") };
-    http::shell(Router::new().route("/work/{token}", get(work)).route("/fault", get(fault)), "sample")
+    let router = Router::new().route("/work/{token}", get(work)).route("/fault", get(fault));
+    http::shell(router, "sample", http::TrustedProxies::default())
 }
 
 /// One request through the layers, without a socket, so that it runs under this test's own subscriber.

@@ -7,11 +7,11 @@ use crate::app::App;
 use crate::sfu;
 use aura_service::auth::user::UserClaims;
 use aura_service::error::{Result, ServiceError};
-use aura_service::http::{bearer, client_ip};
+pub(super) use aura_service::http::ClientAddress;
+use aura_service::http::bearer;
 use aura_types::{RoomId, SessionId, UserId};
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use time::OffsetDateTime;
 
 /// What a valid token says about its bearer.
@@ -138,19 +138,5 @@ impl FromRequestParts<App> for Actor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         authenticate(parts, app).await.map(Self)
-    }
-}
-
-/// Where a request came from, for limits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
-
-impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        let peer = peer.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-        Ok(Self(client_ip(&parts.headers, peer)))
     }
 }
