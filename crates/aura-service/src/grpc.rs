@@ -1,10 +1,10 @@
 //! The gRPC edge: a server that knows who calls, and a channel that survives its peer.
 //!
-//! A caller is identified by its mTLS certificate (SPIFFE URI), by the mesh's forwarded identity from the
-//! local proxy, or by a service token; one [`PeerPolicy`] then says which service may call what. Health and
-//! reflection are open to all.
+//! A caller is identified by its mTLS certificate (SPIFFE URI) or by a service token; one [`PeerPolicy`] then says
+//! which service may call what. Health and reflection are open to all.
 
 mod client;
+mod connect;
 mod guard;
 mod observe;
 mod peer;

@@ -24,6 +24,9 @@ pub(crate) const RPC_SERVER_DURATION: &str = "rpc_server_call_duration_seconds";
 /// Seconds a gRPC call took, by method and code, as the client saw it.
 pub(crate) const RPC_CLIENT_DURATION: &str = "rpc_client_call_duration_seconds";
 
+/// Changed certificate files, by outcome: used or refused.
+pub(crate) const TLS_RELOADS: &str = "auralink_tls_reloads_total";
+
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// The process's metrics.
@@ -46,6 +49,7 @@ impl Metrics {
             describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time to answer an HTTP request");
             describe_histogram!(RPC_SERVER_DURATION, Unit::Seconds, "Time to answer a gRPC call");
             describe_histogram!(RPC_CLIENT_DURATION, Unit::Seconds, "Time a gRPC call to a peer took");
+            metrics::describe_counter!(TLS_RELOADS, "Changed certificate files, used or refused");
             metrics::describe_gauge!(HTTP_ACTIVE, "HTTP requests being handled");
             handle
         });

@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
+use super::connect::over_tls;
 use super::observe::header_code;
 use super::retry::RetryLayer;
 use super::tls::Tls;
@@ -52,14 +53,14 @@ pub enum ClientError {
         #[source]
         source: tonic::transport::Error,
     },
-    /// The certificates cannot be used.
-    #[error("certificates for {peer} cannot be used")]
-    Tls {
-        /// The peer.
-        peer: String,
+    /// Not a name a certificate can have.
+    #[error("{domain} is not a host name")]
+    Domain {
+        /// The name.
+        domain: String,
         /// Why.
         #[source]
-        source: tonic::transport::Error,
+        source: rustls::pki_types::InvalidDnsNameError,
     },
 }
 
@@ -122,7 +123,7 @@ impl Client {
         self
     }
 
-    /// Uses mTLS; `domain` is the DNS name in the peer's certificate.
+    /// Uses mTLS where the URL is an https one; `domain` is the DNS name in the peer's certificate.
     #[must_use]
     pub fn tls(mut self, tls: Option<Tls>, domain: &str) -> Self {
         self.tls = tls.map(|tls| (tls, domain.to_owned()));
@@ -132,26 +133,31 @@ impl Client {
     /// The channel. It connects when first used.
     ///
     /// # Errors
-    /// When the URL or the certificates cannot be used.
+    /// When the URL or the domain cannot be used.
     pub fn connect_lazy(self) -> Result<Channel, ClientError> {
-        let mut endpoint = Endpoint::from_shared(self.url.clone())
-            .map_err(|source| ClientError::Url { url: self.url.clone(), source })?
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(self.timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true);
-        if let Some((tls, domain)) = &self.tls {
-            endpoint = endpoint
-                .tls_config(tls.client(domain))
-                .map_err(|source| ClientError::Tls { peer: domain.clone(), source })?;
-        }
+        let endpoint = Endpoint::from_shared(self.url.clone())
+            .map_err(|source| ClientError::Url { url: self.url.clone(), source })?;
+        let timeout = self.timeout;
+        let configure = |endpoint: Endpoint| {
+            endpoint
+                .connect_timeout(CONNECT_LIMIT)
+                .timeout(timeout)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(Duration::from_secs(10))
+                .keep_alive_timeout(Duration::from_secs(5))
+                .keep_alive_while_idle(true)
+        };
         let peer = endpoint.uri().authority().map_or_else(|| self.url.clone(), ToString::to_string);
         let retry = RetryLayer { policy: self.retry, idempotent: self.idempotent.into() };
         let breaker = BreakerLayer::new(self.breaker, &peer, Arc::clone(&self.clock), is_peer_failure);
+        let connection = match self.tls {
+            Some((tls, domain)) if endpoint.uri().scheme_str() == Some("https") => {
+                over_tls(&self.url, tls, &domain, configure)?
+            }
+            _ => configure(endpoint).connect_lazy(),
+        };
         let inner = Identified {
-            inner: endpoint.connect_lazy(),
+            inner: connection,
             service: self.service,
             keys: self.keys,
             clock: self.clock,

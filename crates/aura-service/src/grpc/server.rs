@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aura_types::SharedClock;
-use tokio::net::TcpListener;
+use futures_util::future::Either;
+use futures_util::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
@@ -20,6 +23,9 @@ use crate::health::Health;
 use crate::lifecycle::Lifecycle;
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const MAX_HANDSHAKES: usize = 256;
+/// Accept fails when descriptors run out; trying at once again would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A gRPC server being set up.
@@ -38,7 +44,7 @@ impl Server {
     pub fn new(service: &'static str, clock: SharedClock, keys: ServiceKeys) -> Self {
         Self {
             service,
-            identify: Identify { keys, clock, trust_mesh_proxy: false },
+            identify: Identify { keys, clock },
             policy: PeerPolicy::new(),
             tls: None,
             health: None,
@@ -59,14 +65,6 @@ impl Server {
         self
     }
 
-    /// Believes the identity a proxy on this host forwards (`x-forwarded-client-cert`). Only where such a
-    /// proxy exists: otherwise any local process could claim to be anyone.
-    #[must_use]
-    pub fn trust_mesh_proxy(mut self, trust: bool) -> Self {
-        self.identify.trust_mesh_proxy = trust;
-        self
-    }
-
     /// Mirrors readiness in the standard health service.
     #[must_use]
     pub fn health(mut self, health: &Health) -> Self {
@@ -77,7 +75,7 @@ impl Server {
     /// Serves `routes` on `listener` as a critical task. Returns the address.
     ///
     /// # Errors
-    /// When the certificates cannot be used, or the listener has no address.
+    /// When the listener has no address.
     pub fn serve(
         self,
         listener: TcpListener,
@@ -85,14 +83,11 @@ impl Server {
         lifecycle: &Lifecycle,
     ) -> io::Result<SocketAddr> {
         let addr = listener.local_addr()?;
-        let mut server = tonic::transport::Server::builder()
+        let server = tonic::transport::Server::builder()
             .timeout(REQUEST_LIMIT)
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .max_concurrent_streams(Some(1_000));
-        if let Some(tls) = &self.tls {
-            server = server.tls_config(tls.server()).map_err(io::Error::other)?;
-        }
         let (reporter, health_service) = tonic_health::server::health_reporter();
         if let Some(health) = self.health {
             let soft = lifecycle.soft();
@@ -116,10 +111,36 @@ impl Server {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (soft, hard) = (lifecycle.soft(), lifecycle.hard());
         tracing::info!(%addr, name = "grpc", tls = self.tls.is_some(), "listening");
-        lifecycle.spawn_critical("grpc", async move {
-            let serving = router.serve_with_incoming_shutdown(incoming, soft.cancelled_owned());
-            hard.run_until_cancelled(serving).await.unwrap_or(Ok(()))
-        });
+        let until = soft.cancelled_owned();
+        let serving = match self.tls {
+            Some(tls) => Either::Left(router.serve_with_incoming_shutdown(handshakes(incoming, tls), until)),
+            None => Either::Right(router.serve_with_incoming_shutdown(incoming, until)),
+        };
+        lifecycle
+            .spawn_critical("grpc", async move { hard.run_until_cancelled(serving).await.unwrap_or(Ok(())) });
         Ok(addr)
     }
+}
+
+/// Connections that have shown their certificate. Those that do not are dropped, and hold up nobody else.
+fn handshakes(
+    incoming: TcpIncoming,
+    tls: Tls,
+) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> + Send + 'static {
+    let greeted = incoming.map(move |accepted| {
+        let tls = tls.clone();
+        async move {
+            match accepted {
+                Ok(stream) => tls.accept(stream).await,
+                Err(error) => {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    Err(error)
+                }
+            }
+        }
+    });
+    greeted.buffer_unordered(MAX_HANDSHAKES).filter_map(|outcome| {
+        let stream = outcome.inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed")).ok();
+        std::future::ready(stream.map(Ok))
+    })
 }

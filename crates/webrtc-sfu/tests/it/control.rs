@@ -233,7 +233,7 @@ impl Authority {
 impl Identity {
     fn tls(&self) -> Tls {
         let [cert, key, ca] = &self.0;
-        Tls::from_pem(cert.as_str(), Secret::new(key.as_str()), ca.as_str())
+        Tls::from_pem(cert.as_str(), Secret::new(key.as_str()), ca.as_str()).unwrap()
     }
 }
 
