@@ -31,10 +31,10 @@ setup: ## Install what building and running needs (as root; else prints what to 
 	deploy/setup.sh run build
 	@$(MAKE) --no-print-directory $(WEB)/node_modules/.ready
 
-setup-test: ## Install what the tests need besides: Chromium, Python's LiveKit client, Node packages
+setup-test: ## Install what the tests need besides: Chromium, Python's LiveKit client, Node packages, a newer PostgreSQL
 	deploy/setup.sh run build test
 	@$(MAKE) --no-print-directory $(WEB)/node_modules/.ready tests/browser/node_modules/.ready \
-		tests/interop/node/node_modules/.ready $(AURALINK_VENV)/.ready $(AIC_VENV)/.ready
+		tests/interop/node/node_modules/.ready tests/postgres/node_modules/.ready $(AURALINK_VENV)/.ready $(AIC_VENV)/.ready
 
 run: setup web ## Build everything and start it on this machine; options: make run ARGS="--http-port 9000"
 	cargo build --bin auralink --bin webrtc-sfu --bin dashboard --bin aic-codec

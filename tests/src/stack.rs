@@ -12,7 +12,6 @@ use crate::service::Service;
 use crate::sfu::{SERVICE_SECRET, Sfu, SfuOptions};
 
 const DATABASE: &str = "auralink";
-const LOGIN_ROLE: &str = "auralink";
 const PASSWORD: &str = "test";
 const USER_SECRET: &str = "a-user-secret-only-tests-use-0123456789ab";
 
@@ -71,6 +70,7 @@ impl Stack {
                 port: None,
                 password: PASSWORD.to_owned(),
                 durable: false,
+                programs: None,
             }),
             Redis::start(RedisOptions {
                 dir: at("redis"),
@@ -79,9 +79,10 @@ impl Stack {
                 durable: false,
             }),
         )?;
-        let database_url = postgres.url_as(LOGIN_ROLE, PASSWORD, DATABASE);
-        create_database(&postgres).await?;
-        migrate(&postgres.url(DATABASE), &database_url).await?;
+        let [database_url, codec_database_url] =
+            ["auralink_dashboard", "auralink_aic"].map(|login| postgres.url_as(login, PASSWORD, DATABASE));
+        psql(&postgres.url("postgres"), &format!("create database {DATABASE}")).await?;
+        migrate(&postgres.url(DATABASE), &database_url, &codec_database_url).await?;
 
         // Without a codec service nothing answers there.
         let mut codec_url = format!("http://127.0.0.1:{}", free_port());
@@ -90,7 +91,7 @@ impl Stack {
             // Two threads are plenty for one test.
             let few = [("AURA_AIC__WORKERS__THREADS", "2"), ("AURA_AIC__STORE__FLUSH_MS", "500")];
             let few = few.map(|(name, value)| (name, value.to_owned())).to_vec();
-            let service = CodecService::start_on(database_url.clone(), few).await?;
+            let service = CodecService::start_on(codec_database_url, few).await?;
             codec_url.clone_from(&service.grpc_url);
             sfu.env.insert(0, ("AURA_SFU__AIC__GRPC_URL", codec_url.clone()));
             codec = Some(service);
@@ -200,16 +201,11 @@ fn open_folder() -> std::io::Result<TempDir> {
         .tempdir()
 }
 
-async fn create_database(postgres: &Postgres) -> anyhow::Result<()> {
-    let superuser = postgres.url("postgres");
-    psql(&superuser, &format!("create role {LOGIN_ROLE} login password '{PASSWORD}'")).await?;
-    psql(&superuser, &format!("create database {DATABASE}")).await.map(drop)
-}
-
 /// With the command an operator uses.
-async fn migrate(owner_url: &str, database_url: &str) -> anyhow::Result<()> {
+async fn migrate(owner_url: &str, dashboard_url: &str, codec_url: &str) -> anyhow::Result<()> {
     let output = Command::new(fixture::binary("auralink")?)
-        .args(["migrate", "--owner-url", owner_url, "--database-url", database_url])
+        .args(["migrate", "--owner-url", owner_url])
+        .args(["--dashboard-database-url", dashboard_url, "--aic-database-url", codec_url])
         .output()
         .await?;
     if !output.status.success() {

@@ -5,13 +5,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
-use aura_local::{Launch, Signal, free_ports, send_signal};
+use aura_local::{Launch, Signal, find_program, free_ports, send_signal};
 use auralink_tests::rest::Api;
 use auralink_tests::{Outcome, fixture, wait};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 const START: Duration = Duration::from_secs(90);
@@ -78,6 +78,12 @@ impl Up {
         }
     }
 
+    /// Address of the private PostgreSQL.
+    async fn database(&mut self) -> String {
+        let line = self.says("PostgreSQL listens on").await;
+        line.rsplit(' ').next().unwrap_or_default().to_owned()
+    }
+
     async fn stop(mut self) -> anyhow::Result<(std::process::ExitStatus, String)> {
         let id = self.child.id().context("it still runs")?;
         send_signal(id, Signal::SIGTERM);
@@ -89,6 +95,36 @@ impl Up {
         timeout(STOP, reading).await.context("it does not stop")?;
         Ok((self.child.wait().await?, self.said.join("\n")))
     }
+}
+
+const SERVICE_ROLES: [&str; 4] = ["dashboard_app", "dashboard_system", "aic_app", "aic_system"];
+
+/// Makes the stack look like one of an older version, whose services shared a login and a password.
+async fn age(folder: &Path, database: &str) -> anyhow::Result<()> {
+    let file = folder.join("secrets.toml");
+    let secrets = std::fs::read_to_string(&file)?;
+    let superuser = secrets
+        .lines()
+        .find_map(|line| line.strip_prefix("postgres_password = \"")?.strip_suffix('"'))
+        .context("the stack keeps the superuser's password")?;
+    let make =
+        format!("create role auralink login password 'old'; grant {} to auralink", SERVICE_ROLES.join(", "));
+    psql(&format!("postgres://postgres:{superuser}@{database}/auralink"), &make).await?;
+    let shared = format!("postgres://auralink:old@{database}/auralink");
+    for role in SERVICE_ROLES {
+        assert_eq!(psql(&shared, &format!("set role {role}")).await?, "SET\n");
+    }
+    let mut old: Vec<&str> = secrets.lines().filter(|line| !line.contains("_database_password")).collect();
+    old.push("database_password = \"old\"");
+    Ok(std::fs::write(file, old.join("\n") + "\n")?)
+}
+
+/// What psql prints, errors included.
+async fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
+    let psql = find_program("psql").context("psql is not installed; run: make setup")?;
+    let output = Command::new(psql).args(["-X", "-c", sql, url]).output().await?;
+    let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok(texts.concat())
 }
 
 async fn log_in(url: &str, email: &str, password: &str) -> anyhow::Result<StatusCode> {
@@ -131,6 +167,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     let chosen = ports();
 
     let mut up = Up::start(folder.path(), chosen)?;
+    let database = up.database().await;
     up.says("AuraLink is ready").await;
     let account = up.says("account:").await;
     let mut words = account.split_whitespace().skip_while(|word| *word != "account:").skip(1);
@@ -155,6 +192,7 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     })
     .await;
 
+    age(folder.path(), &database).await?;
     let url = up.url.clone();
     let (status, said) = up.stop().await?;
     assert!(status.success(), "{status}:\n{said}");
@@ -170,10 +208,16 @@ async fn up_serves_survives_a_crash_and_stops() -> Outcome {
     assert!(reqwest::get(&url).await.is_err(), "something still answers");
 
     let mut again = Up::start(folder.path(), chosen)?;
+    let database = again.database().await;
     again.says("AuraLink is ready").await;
     let account = again.says("account:").await;
     assert!(account.contains(&password), "the accounts changed: {account}");
     assert_eq!(log_in(&url, &email, &password).await?, StatusCode::OK);
+    let shared = format!("postgres://auralink:old@{database}/auralink");
+    for role in SERVICE_ROLES {
+        let refused = psql(&shared, &format!("set role {role}")).await?;
+        assert!(refused.contains("permission denied"), "{role}: {refused}");
+    }
     again.stop().await?;
     Ok(())
 }

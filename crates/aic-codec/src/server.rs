@@ -56,7 +56,7 @@ const FIRST_HOUSEKEEPING: Duration = Duration::from_secs(5);
 enum StartError {
     #[error("auth.service_secret: {0}")]
     ServiceKeys(#[source] KeyError),
-    #[error("the database login must be neither superuser nor exempt from row-level security")]
+    #[error("the database login is not a plain one of this service")]
     PrivilegedRole(#[source] StoreError),
     #[error("the model cannot be used")]
     Model(#[source] CodecError),

@@ -32,6 +32,9 @@ pub struct PostgresOptions {
     /// Whether data must survive a power cut. Without it commits are not flushed to disk, but a killed
     /// server still loses nothing.
     pub durable: bool,
+    /// Folder of `postgres` and `initdb`, which the account `postgres` must be able to read; this machine's newest
+    /// when `None`.
+    pub programs: Option<PathBuf>,
 }
 
 /// A running private PostgreSQL; ends with this value.
@@ -45,7 +48,7 @@ pub struct Postgres {
 impl Postgres {
     /// Creates the cluster if there is none, starts the server and waits until it accepts connections.
     pub async fn start(options: PostgresOptions) -> Result<Self, LocalError> {
-        let server = program("postgres")?;
+        let server = server_program(&options, "postgres")?;
         create_folder(&options.dir)?;
         let account = unprivileged_account()?;
         let data = data_folder(&options.dir, account)?;
@@ -157,7 +160,7 @@ async fn create_cluster(
     data: &Path,
     account: Option<Account>,
 ) -> Result<(), LocalError> {
-    let initdb = program("initdb")?;
+    let initdb = server_program(options, "initdb")?;
     // In the data folder's parent: the account that runs initdb can read it there.
     let password_file = data.with_extension("password");
     write_private(&password_file, &options.password)?;
@@ -177,6 +180,10 @@ async fn create_cluster(
 
 fn program(name: &'static str) -> Result<PathBuf, LocalError> {
     find_program(name).ok_or(LocalError::Missing { program: name, package: "postgresql" })
+}
+
+fn server_program(options: &PostgresOptions, name: &'static str) -> Result<PathBuf, LocalError> {
+    options.programs.as_ref().map_or_else(|| program(name), |folder| Ok(folder.join(name)))
 }
 
 fn log_path(dir: &Path) -> PathBuf {

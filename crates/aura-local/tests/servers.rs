@@ -29,6 +29,7 @@ async fn postgres_keeps_what_it_acknowledged_before_a_crash() {
         port: None,
         password: "s3cret".to_owned(),
         durable: false,
+        programs: None,
     };
     let mut server = Postgres::start(options).await.unwrap();
     let url = server.url("postgres");
@@ -50,6 +51,7 @@ async fn postgres_asks_for_the_password() {
         port: None,
         password: "s3cret".to_owned(),
         durable: false,
+        programs: None,
     };
     let server = Postgres::start(options).await.unwrap();
     let psql = find_program("psql").expect("psql is installed with postgresql");

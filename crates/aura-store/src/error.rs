@@ -39,11 +39,27 @@ pub enum StoreError {
     /// A concurrent transaction won; running the whole transaction again may succeed.
     #[error("a concurrent change got in the way")]
     Conflict(#[source] Source),
-    /// The login ends up as a role that row policies do not bind. Start-up must refuse it.
-    #[error("role {role} is superuser or bypasses row security; use a plain role")]
+    /// The login can do more than its service needs. Start-up must refuse it.
+    #[error(
+        "the login {login} may do too much: {role} {why}; use the login `auralink migrate` makes for the service"
+    )]
     PrivilegedRole {
-        /// The role.
+        /// The login.
+        login: String,
+        /// The login itself, or a role it may become.
         role: String,
+        /// What that role may do.
+        why: String,
+    },
+    /// Somebody besides the service's login may become one of its roles, and the migrating login cannot end that.
+    #[error("{member} may become {role}; run as superuser: {remedy}")]
+    ForeignMember {
+        /// The service's role.
+        role: String,
+        /// Who may become it.
+        member: String,
+        /// The statement that ends it.
+        remedy: String,
     },
     /// Options that cannot be used: a malformed URL or role name.
     #[error("storage options: {0}")]
@@ -100,9 +116,11 @@ impl Coded for StoreError {
             Self::ForeignKey { .. } => ErrorCode::FailedPrecondition,
             Self::Check { .. } => ErrorCode::InvalidArgument,
             Self::PermissionDenied(_) => ErrorCode::PermissionDenied,
-            Self::PrivilegedRole { .. } | Self::Options(_) | Self::Migration { .. } | Self::Internal(_) => {
-                ErrorCode::Internal
-            }
+            Self::PrivilegedRole { .. }
+            | Self::ForeignMember { .. }
+            | Self::Options(_)
+            | Self::Migration { .. }
+            | Self::Internal(_) => ErrorCode::Internal,
         }
     }
 

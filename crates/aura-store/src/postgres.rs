@@ -1,10 +1,11 @@
 //! Two pools on one login: one acting for users, under row-level security, one acting for the system.
 //!
 //! A connection becomes the service's role when it is made (`SET ROLE`), so no query ever runs as the login
-//! role. User data are reached only through [`Database::tenant`]: one transaction with the user's id set for
-//! exactly its duration. `SET LOCAL`, never `SET`: a plain SET outlives COMMIT and the next borrower of the
-//! connection would be the previous user.
+//! role; a login that could do more than that is refused then. User data are reached only through
+//! [`Database::tenant`]: one transaction with the user's id set for exactly its duration. `SET LOCAL`, never `SET`:
+//! a plain SET outlives COMMIT and the next borrower of the connection would be the previous user.
 
+mod privilege;
 mod transaction;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::time::timeout;
 
 use crate::StoreError;
+use privilege::{Privileged, excess};
 
 pub use transaction::{SystemTx, TenantTx, Tx};
 
@@ -61,8 +63,8 @@ pub struct Database {
     app: PgPool,
     system: PgPool,
     connect: PgConnectOptions,
-    prepare_app: String,
-    prepare_system: String,
+    prepare_app: Prepare,
+    prepare_system: Prepare,
     acquire_timeout: Duration,
 }
 
@@ -87,10 +89,10 @@ impl Database {
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "30s"),
         ]);
-        let prepare_app = prepare_sql(&options.app_role, &options.schema);
-        let prepare_system = prepare_sql(&options.system_role, &options.schema);
-        let pool = |max: u32, sql: &str| {
-            let sql = sql.to_owned();
+        let prepare_app = Prepare::new(&options.app_role, &options.schema);
+        let prepare_system = Prepare::new(&options.system_role, &options.schema);
+        let pool = |max: u32, prepare: &Prepare| {
+            let prepare = prepare.clone();
             PgPoolOptions::new()
                 .max_connections(max.max(1))
                 .acquire_timeout(options.acquire_timeout)
@@ -98,8 +100,8 @@ impl Database {
                 .max_lifetime(Duration::from_secs(1_800))
                 .test_before_acquire(true)
                 .after_connect(move |connection, _| {
-                    let sql = sql.clone();
-                    Box::pin(async move { prepare(connection, sql).await })
+                    let prepare = prepare.clone();
+                    Box::pin(async move { prepare.run(connection).await })
                 })
                 .connect_lazy_with(connect.clone())
         };
@@ -113,22 +115,26 @@ impl Database {
         })
     }
 
-    /// Connects once as each role and says whether row policies will bind them.
+    /// Connects once as each role and says whether the login can do no more than it should. Every connection made
+    /// later is held to the same.
     ///
     /// # Errors
     /// [`StoreError::PrivilegedRole`] means "refuse to start", [`StoreError::Unavailable`] "try later".
     pub async fn verify(&self) -> Result<(), StoreError> {
-        for sql in [&self.prepare_app, &self.prepare_system] {
+        for prepare in [&self.prepare_app, &self.prepare_system] {
             let check = async {
                 let mut connection = PgConnection::connect_with(&self.connect).await?;
-                let prepared = prepare(&mut connection, sql.clone()).await;
+                let prepared = prepare.run(&mut connection).await;
                 let _ = connection.close().await;
                 prepared
             };
             match timeout(self.acquire_timeout, check).await {
                 Ok(Ok(())) => {}
                 Ok(Err(sqlx::Error::Configuration(source))) => match source.downcast::<Privileged>() {
-                    Ok(privileged) => return Err(StoreError::PrivilegedRole { role: privileged.role }),
+                    Ok(privileged) => {
+                        let Privileged { login, role, why } = *privileged;
+                        return Err(StoreError::PrivilegedRole { login, role, why });
+                    }
                     Err(source) => return Err(StoreError::Internal(source)),
                 },
                 Ok(Err(error)) => return Err(error.into()),
@@ -185,28 +191,27 @@ impl Database {
     }
 }
 
-/// The role that a connection ended up with is not bound by row policies.
-#[derive(Debug, thiserror::Error)]
-#[error("role {role} is superuser or bypasses row security")]
-struct Privileged {
-    role: String,
+/// What a new connection goes through before its first query.
+#[derive(Debug, Clone)]
+struct Prepare {
+    schema: String,
+    become_role: String,
 }
 
-fn prepare_sql(role: &str, schema: &str) -> String {
-    format!("SET ROLE {role}; SET search_path = {schema}, public")
-}
-
-async fn prepare(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
-    connection.execute(AssertSqlSafe(sql)).await?;
-    let (role, privileged): (String, bool) = sqlx::query_as(
-        "SELECT rolname::text, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if privileged {
-        return Err(sqlx::Error::Configuration(Box::new(Privileged { role })));
+impl Prepare {
+    fn new(role: &str, schema: &str) -> Self {
+        let become_role = format!("SET ROLE {role}; SET search_path = {schema}, public");
+        Self { schema: schema.to_owned(), become_role }
     }
-    Ok(())
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // First who logged in: as a superuser every SET ROLE would succeed.
+        if let Some(privileged) = excess(connection, &self.schema).await? {
+            return Err(sqlx::Error::Configuration(Box::new(privileged)));
+        }
+        connection.execute(AssertSqlSafe(self.become_role.clone())).await?;
+        Ok(())
+    }
 }
 
 /// Reads a URL without ever quoting it, since it holds a password. sqlx itself accepts any scheme.

@@ -15,7 +15,7 @@ mod wait;
 
 pub use aura_local::{Launch, Process, Signal, find_program};
 pub use binary::{binary, test_data, workspace_root};
-pub use postgres::{LOGIN_ROLE, Postgres, TestDatabase};
+pub use postgres::{Postgres, TestDatabase};
 pub use redis::RedisServer;
 pub use scratch::Scratch;
 pub use wait::{eventually, eventually_within};

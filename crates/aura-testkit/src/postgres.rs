@@ -1,6 +1,9 @@
 //! A throw-away PostgreSQL: one cluster for all tests of a process, a fresh database for each test; or a
-//! cluster of one's own, to kill and bring back.
+//! cluster of one's own, to kill and bring back, or of another version than the system's.
 
+mod newer;
+
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 
@@ -12,9 +15,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use crate::keeper::Keeper;
 use crate::scratch::Scratch;
 
-/// The plain role services log in as: it may do nothing until migrations grant it something.
-pub const LOGIN_ROLE: &str = "auralink_login";
 const PASSWORD: &str = "throwaway";
+const SUPERUSER: &str = "postgres";
 
 struct Server {
     postgres: aura_local::Postgres,
@@ -39,6 +41,20 @@ impl Postgres {
     /// A cluster of one's own. A killed server loses nothing it acknowledged: only flushing to disk is off.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_from(|_| None)
+    }
+
+    /// A cluster of the version `tests/postgres` brings, newer than the system's: what changed about roles and
+    /// privileges since then shows there.
+    ///
+    /// # Panics
+    /// When it is not installed: run `make setup-test` first.
+    #[must_use]
+    pub fn start_newer() -> Self {
+        Self::start_from(|scratch| Some(newer::programs(scratch)))
+    }
+
+    fn start_from(programs: fn(&Path) -> Option<PathBuf>) -> Self {
         let (send_port, port) = std::sync::mpsc::channel();
         let keeper = Keeper::start("test-postgres", move |runtime| {
             let scratch = Scratch::new("postgres");
@@ -47,11 +63,11 @@ impl Postgres {
                 port: None,
                 password: PASSWORD.to_owned(),
                 durable: false,
+                programs: programs(scratch.path()),
             };
             let postgres = runtime
                 .block_on(aura_local::Postgres::start(options))
                 .unwrap_or_else(|error| panic!("cannot start PostgreSQL: {error:?}"));
-            runtime.block_on(create_login(&postgres.url("postgres")));
             let _ = send_port.send(postgres.port());
             Server { postgres, _scratch: scratch }
         });
@@ -66,11 +82,27 @@ impl Postgres {
 
     /// A new, empty database. It goes with the cluster.
     pub async fn database(&self) -> TestDatabase {
-        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-        let database = TestDatabase { port: self.port, name };
-        let mut admin = connect(&url("postgres", self.port, "postgres")).await;
+        self.database_of(SUPERUSER).await
+    }
+
+    /// A new, empty database made and migrated by `owner`: as a managed server has it, a login that may create roles
+    /// and databases and nothing else. It is made too if it is not there; one at a time.
+    pub async fn database_of(&self, owner: &'static str) -> TestDatabase {
+        let database =
+            TestDatabase { port: self.port, name: format!("test_{}", uuid::Uuid::now_v7().simple()), owner };
+        let mut admin = connect(&url(SUPERUSER, self.port, "postgres")).await;
+        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+            .bind(owner)
+            .fetch_one(&mut admin)
+            .await
+            .expect("the catalogue can be read");
+        if !known {
+            let sql = format!("CREATE ROLE {owner} LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}'");
+            admin.execute(AssertSqlSafe(sql)).await.expect("a superuser can create a role");
+        }
         let sql = format!("CREATE DATABASE {}", database.name);
-        admin.execute(AssertSqlSafe(sql)).await.expect("a database can be created");
+        let mut owner = connect(&url(owner, self.port, "postgres")).await;
+        owner.execute(AssertSqlSafe(sql)).await.expect("a database can be created");
         database
     }
 
@@ -84,12 +116,6 @@ impl Postgres {
         let outcome = self.keeper.with(|server, runtime| runtime.block_on(server.postgres.restart())).await;
         outcome.unwrap_or_else(|error| panic!("cannot restart PostgreSQL: {error:?}"));
     }
-}
-
-async fn create_login(admin_url: &str) {
-    let mut admin = connect(admin_url).await;
-    let sql = format!("CREATE ROLE {LOGIN_ROLE} LOGIN PASSWORD '{PASSWORD}'");
-    admin.execute(AssertSqlSafe(sql)).await.expect("the cluster is new");
 }
 
 async fn connect(url: &str) -> PgConnection {
@@ -109,6 +135,7 @@ fn url(role: &str, port: u16, database: &str) -> String {
 pub struct TestDatabase {
     port: u16,
     name: String,
+    owner: &'static str,
 }
 
 impl TestDatabase {
@@ -118,21 +145,33 @@ impl TestDatabase {
         &self.name
     }
 
-    /// Logs in as superuser: for migrations and for looking behind row policies.
+    /// Logs in as superuser: for looking behind row policies.
     #[must_use]
     pub fn superuser_url(&self) -> String {
-        url("postgres", self.port, &self.name)
+        self.url_as(SUPERUSER)
     }
 
-    /// Logs in as [`LOGIN_ROLE`]: what a service gets as `DATABASE_URL`.
+    /// Logs in as who migrates.
     #[must_use]
-    pub fn login_url(&self) -> String {
-        url(LOGIN_ROLE, self.port, &self.name)
+    pub fn owner_url(&self) -> String {
+        self.url_as(self.owner)
     }
 
-    /// Gives it a service's schema, roles and tables.
+    /// Logs in as the service's own login: what it gets as `DATABASE_URL`. Migrating makes that login.
+    #[must_use]
+    pub fn login_url(&self, service: &str) -> String {
+        self.url_as(&format!("auralink_{service}"))
+    }
+
+    /// Logs in as some role that has the password of all roles here, `throwaway`.
+    #[must_use]
+    pub fn url_as(&self, role: &str) -> String {
+        url(role, self.port, &self.name)
+    }
+
+    /// Gives it a service's login, roles, schema and tables.
     pub async fn migrate(&self, service: &'static str, migrator: &Migrator) {
-        let (owner_url, login_url) = (&self.superuser_url(), &self.login_url());
+        let (owner_url, login_url) = (&self.owner_url(), &self.login_url(service));
         let migration = Migration { service, migrator, owner_url, login_url };
         migrate::run(&migration).await.expect("migrations apply");
     }

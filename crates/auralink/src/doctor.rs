@@ -2,6 +2,7 @@
 //!
 //! Reads, probes and prints; changes nothing. Ends with 1 when something needed for `--for` is missing.
 
+mod database;
 mod limits;
 mod packages;
 mod ports;
@@ -59,13 +60,14 @@ enum Finding {
     },
 }
 
-pub(crate) fn run(options: Options) -> ExitCode {
+pub(crate) async fn run(options: Options) -> ExitCode {
     let mut checks = packages::check(|purpose| options.wanted.includes(purpose));
     if options.wanted >= Wanted::Build {
         checks.extend(toolchain::check());
     }
     checks.extend(limits::check());
     checks.extend(ports::check());
+    checks.extend(database::check().await);
 
     let mut missing = 0;
     for Check { name, finding } in &checks {

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             Command::Migrate(options) => migrate::run(options).await.map(|()| ExitCode::SUCCESS),
             Command::Token(options) => token::run(options).map(|()| ExitCode::SUCCESS),
             Command::Room(options) => room::run(options).await.map(|()| ExitCode::SUCCESS),
-            Command::Doctor(options) => Ok(doctor::run(options)),
+            Command::Doctor(options) => Ok(doctor::run(options).await),
         }
     });
     // Blocking reads of standard input and the like must not hold up the end.

@@ -1,35 +1,72 @@
-//! `auralink migrate`: every service's schema, brought up to date by the owner's hand.
+//! `auralink migrate`: every service's login, roles and schema, brought up to date by the owner's hand.
 
-use anyhow::Context;
+use std::str::FromStr as _;
+
+use anyhow::{Context, bail};
 use aura_store::migrate::{self, Migration};
 use clap::Args;
 use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
 
 static DASHBOARD: Migrator = sqlx::migrate!("../../migrations/dashboard");
 static AIC: Migrator = sqlx::migrate!("../../migrations/aic");
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Connection URL the services use.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: String,
-    /// Connection URL of a role that may create roles and schemas; the services' own when absent.
+    /// Connection URL of a role that may create roles and schemas. No service gets it.
     #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
-    owner_url: Option<String>,
+    owner_url: String,
+    #[command(flatten)]
+    logins: Logins,
+}
+
+/// What each service that keeps tables connects with: a login of its own, made if it does not exist, which can become
+/// that service's roles and no other's.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Logins {
+    /// Connection URL of the dashboard: its DATABASE_URL.
+    #[arg(long = "dashboard-database-url", env = "DASHBOARD_DATABASE_URL", hide_env_values = true)]
+    pub(crate) dashboard: String,
+    /// Connection URL of the speech codec: its DATABASE_URL.
+    #[arg(long = "aic-database-url", env = "AIC_DATABASE_URL", hide_env_values = true)]
+    pub(crate) aic: String,
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let owner_url = options.owner_url.as_deref().unwrap_or(&options.database_url);
-    all(owner_url, &options.database_url).await?;
+    all(&options.owner_url, &options.logins).await?;
     println!("the database is up to date");
     Ok(())
 }
 
-/// Migrates every schema. `login_url` names the role the services log in with.
-pub(crate) async fn all(owner_url: &str, login_url: &str) -> anyhow::Result<()> {
-    for (service, migrator) in [("dashboard", &DASHBOARD), ("aic", &AIC)] {
+/// Migrates every schema.
+pub(crate) async fn all(owner_url: &str, logins: &Logins) -> anyhow::Result<()> {
+    let services = [("dashboard", &DASHBOARD, &logins.dashboard), ("aic", &AIC, &logins.aic)];
+    // A malformed URL is reported by the migration itself, without showing it.
+    let name = |url: &str| PgConnectOptions::from_str(url).ok().map(|url| url.get_username().to_owned());
+    if let (Some(one), Some(other)) = (name(&logins.dashboard), name(&logins.aic))
+        && one == other
+    {
+        bail!(
+            "the dashboard and the codec must not share the login {one}: each could read the other's tables"
+        );
+    }
+    for (service, migrator, login_url) in services {
         let migration = Migration { service, migrator, owner_url, login_url };
         migrate::run(&migration).await.with_context(|| format!("cannot migrate the schema `{service}`"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_services_never_share_a_login() {
+        let shared = "postgres://auralink:hidden@127.0.0.1:1/auralink".to_owned();
+        let logins = Logins { dashboard: shared.clone(), aic: shared };
+        let error = all("postgres://postgres:hidden@127.0.0.1:1/auralink", &logins).await.unwrap_err();
+        let text = format!("{error:?}");
+        assert!(text.contains("must not share the login auralink") && !text.contains("hidden"), "{text}");
+    }
 }

@@ -18,10 +18,13 @@ use crate::data_dir::DataDir;
 const FILE: &str = "secrets.toml";
 
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Secrets {
     pub(crate) postgres_password: String,
-    pub(crate) database_password: String,
+    // Files of older stacks have one password for all services instead, and get these when next started.
+    #[serde(default)]
+    pub(crate) dashboard_database_password: String,
+    #[serde(default)]
+    pub(crate) aic_database_password: String,
     pub(crate) redis_password: String,
     pub(crate) livekit_key: String,
     pub(crate) livekit_secret: String,
@@ -33,15 +36,31 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Reads the stack's secrets, making them on first use.
     pub(crate) fn load_or_create(dir: &DataDir) -> anyhow::Result<Self> {
-        match Self::load(dir)? {
-            Some(secrets) => Ok(secrets),
-            None => {
-                let secrets = Self::generate();
-                let path = dir.join(FILE);
-                secrets.write(&path).with_context(|| format!("cannot write {}", path.display()))?;
-                Ok(secrets)
+        let path = dir.join(FILE);
+        let cannot_write = || format!("cannot write {}", path.display());
+        let Some(mut secrets) = Self::load(dir)? else {
+            let secrets = Self::generate();
+            secrets.write(&path).with_context(cannot_write)?;
+            return Ok(secrets);
+        };
+        secrets.complete(&path).with_context(cannot_write)?;
+        Ok(secrets)
+    }
+
+    /// Makes the database passwords that an older file lacks, and adds them to it.
+    fn complete(&mut self, path: &Path) -> std::io::Result<()> {
+        for (name, value) in [
+            ("dashboard_database_password", &mut self.dashboard_database_password),
+            ("aic_database_password", &mut self.aic_database_password),
+        ] {
+            if value.is_empty() {
+                *value = random(32);
+                let mut file = OpenOptions::new().append(true).open(path)?;
+                writeln!(file, "{name} = \"{value}\"")?;
+                file.sync_all()?;
             }
         }
+        Ok(())
     }
 
     /// Reads the stack's secrets; `None` when this folder has never held a stack.
@@ -66,10 +85,10 @@ impl Secrets {
     }
 
     fn generate() -> Self {
-        let random = |length| Alphanumeric.sample_string(&mut rand::rng(), length);
         Self {
             postgres_password: random(32),
-            database_password: random(32),
+            dashboard_database_password: random(32),
+            aic_database_password: random(32),
             redis_password: random(32),
             livekit_key: format!("API{}", random(12)),
             livekit_secret: random(44),
@@ -87,7 +106,8 @@ impl Secrets {
         )?;
         for (name, value) in [
             ("postgres_password", &self.postgres_password),
-            ("database_password", &self.database_password),
+            ("dashboard_database_password", &self.dashboard_database_password),
+            ("aic_database_password", &self.aic_database_password),
             ("redis_password", &self.redis_password),
             ("livekit_key", &self.livekit_key),
             ("livekit_secret", &self.livekit_secret),
@@ -99,6 +119,10 @@ impl Secrets {
         }
         file.sync_all()
     }
+}
+
+fn random(length: usize) -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), length)
 }
 
 #[cfg(test)]
@@ -129,6 +153,24 @@ mod tests {
         assert_eq!(first.livekit_keys(), second.livekit_keys());
         assert_eq!(first.demo_password, second.demo_password);
         assert!(first.livekit_secret.len() >= 32 && first.livekit_secret != first.service_secret);
+    }
+
+    #[test]
+    fn an_older_file_gets_a_password_for_each_service() {
+        let (_folder, dir) = folder();
+        let new = Secrets::load_or_create(&dir).unwrap();
+        let text = fs::read_to_string(dir.join(FILE)).unwrap();
+        let mut old: Vec<&str> = text.lines().filter(|line| !line.contains("_database_password")).collect();
+        old.push("database_password = \"shared\"");
+        fs::write(dir.join(FILE), old.join("\n") + "\n").unwrap();
+
+        let first = Secrets::load_or_create(&dir).unwrap();
+        assert_eq!(first.livekit_keys(), new.livekit_keys());
+        assert!(first.dashboard_database_password.len() == 32 && first.aic_database_password.len() == 32);
+        assert_ne!(first.dashboard_database_password, first.aic_database_password);
+        let second = Secrets::load_or_create(&dir).unwrap();
+        assert_eq!(first.dashboard_database_password, second.dashboard_database_password);
+        assert_eq!(first.aic_database_password, second.aic_database_password);
     }
 
     #[test]

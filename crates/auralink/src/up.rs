@@ -65,12 +65,12 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut stopped = stop.clone();
     tokio::select! {
-        outcome = migrate::all(&stores.owner_url, &stores.database_url) => outcome?,
+        outcome = migrate::all(&stores.owner_url, &stores.logins) => outcome?,
         () = stopped.reached(Stage::Drain) => return Ok(()),
     }
 
     let files = options.data_dir.private_folder("files")?;
-    let plans = plan::services(options, secrets, &files, &stores.database_url, &stores.redis_url);
+    let plans = plan::services(options, secrets, &files, &stores.logins, &stores.redis_url);
     let mut services = JoinSet::new();
     let mut readiness = Vec::new();
     for (index, plan) in plans.into_iter().enumerate() {
@@ -132,6 +132,9 @@ async fn greet(options: &Options, secrets: &Secrets) {
             }
             Err(error) => say(&format!("no demo accounts: {error:#}")),
         }
+    }
+    if options.has_unnamed_proxy() {
+        say("behind a proxy? name it with --trusted-proxy, or all who come through it share one limit");
     }
     say("Ctrl-C stops everything");
     say("");

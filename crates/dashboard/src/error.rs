@@ -11,7 +11,7 @@ pub(crate) enum StartError {
     ServiceKeys(#[source] aura_service::auth::KeyError),
     #[error("auth.livekit_keys holds no key to sign join tokens with")]
     NoLivekitKey,
-    #[error("the database login must be neither superuser nor exempt from row-level security")]
+    #[error("the database login is not a plain one of this service")]
     PrivilegedRole(#[source] StoreError),
     #[error("public_url is no URL")]
     PublicUrl(#[from] url::ParseError),

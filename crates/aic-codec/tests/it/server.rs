@@ -77,7 +77,7 @@ pub(crate) async fn migrated(postgres: &Postgres) -> TestDatabase {
 fn environment(database: &TestDatabase) -> Vec<(String, String)> {
     [
         ("AURALINK_ENV", "development"),
-        ("DATABASE_URL", &database.login_url()),
+        ("DATABASE_URL", &database.login_url("aic")),
         ("AURALINK_SERVICE_SECRET", SECRET),
         ("AURA_AIC__GRPC_ADDR", "127.0.0.1:0"),
         ("AURA_AIC__ADMIN_ADDR", "127.0.0.1:0"),

@@ -13,9 +13,8 @@ use super::repair::{self, Origin, Origins};
 use super::{ConfigError, Fault, Faults, ServiceConfig};
 
 /// Environment names every service understands, and the keys they set.
-pub const SHARED_NAMES: [(&str, &str); 14] = [
+pub const SHARED_NAMES: [(&str, &str); 13] = [
     ("DATABASE_URL", "database.url"),
-    ("DATABASE_OWNER_URL", "database.owner_url"),
     ("REDIS_URL", "redis.url"),
     ("AURALINK_ENV", "env"),
     ("LOG_LEVEL", "log.level"),

@@ -117,10 +117,8 @@ impl ShutdownConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
-    /// The service's login (`DATABASE_URL`). Contains a password, so it is a secret.
+    /// The service's own login (`DATABASE_URL`). Contains a password, so it is a secret.
     pub url: Secret,
-    /// The owner's login for migrations (`DATABASE_OWNER_URL`); `url` when absent.
-    pub owner_url: Option<Secret>,
     /// Connections on behalf of users.
     pub max_connections: u32,
     /// Connections on behalf of the system.
@@ -129,15 +127,7 @@ pub struct DatabaseConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: Secret::default(), owner_url: None, max_connections: 16, system_connections: 4 }
-    }
-}
-
-impl DatabaseConfig {
-    /// The login migrations use.
-    #[must_use]
-    pub fn owner_url(&self) -> &Secret {
-        self.owner_url.as_ref().unwrap_or(&self.url)
+        Self { url: Secret::default(), max_connections: 16, system_connections: 4 }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Storage against real servers: row security on a pool, restarts, migrations, the bus, rate limits.
+//! Storage against real servers: row security on a pool, restarts, migrations, logins, the bus, rate limits.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 mod bus;
+mod logins;
 mod migrate;
 mod postgres;
 mod rate_limit;

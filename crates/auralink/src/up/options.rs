@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::bail;
+use aura_service::http::TrustedProxy;
 use clap::Args;
 
 use crate::data_dir::DataDir;
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     /// Speech codec: health and metrics.
     #[arg(long, default_value_t = 9093)]
     pub(crate) aic_admin_port: u16,
-    /// Private PostgreSQL; any free port when absent. Unused with DATABASE_URL.
+    /// Private PostgreSQL; any free port when absent. Unused with DATABASE_OWNER_URL.
     #[arg(long)]
     pub(crate) postgres_port: Option<u16>,
     /// Private Redis; any free port when absent. Unused with REDIS_URL.
@@ -60,12 +61,17 @@ pub(crate) struct Options {
     /// Address browsers reach the SFU at, when it is not ws://localhost:PORT.
     #[arg(long, value_name = "URL")]
     pub(crate) sfu_public_url: Option<String>,
-    /// Existing PostgreSQL to use instead of a private one.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: Option<String>,
-    /// Role that migrates the existing PostgreSQL; that of DATABASE_URL when absent.
+    /// Address or block (10.0.0.0/8) of a proxy in front of the public ports, whose X-Forwarded-For is believed;
+    /// repeatable. Without it everybody who comes through the proxy shares one limit per address.
+    #[arg(long = "trusted-proxy", value_name = "CIDR")]
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    /// Existing PostgreSQL to use instead of a private one, as a role that may create roles and schemas. Each service
+    /// gets a login of its own there.
     #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
     pub(crate) database_owner_url: Option<String>,
+    /// Taken for DATABASE_OWNER_URL where that is absent.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
     /// Existing Redis to use instead of a private one.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub(crate) redis_url: Option<String>,
@@ -83,6 +89,12 @@ impl Options {
         self.sfu_public_url
             .clone()
             .unwrap_or_else(|| format!("ws://{}:{}", self.public_host(), self.sfu_port))
+    }
+
+    /// Whether browsers reach the stack through a proxy that it does not know of.
+    pub(crate) fn has_unnamed_proxy(&self) -> bool {
+        let is_tls = self.public_url().starts_with("https://") || self.sfu_public_url().starts_with("wss://");
+        is_tls && self.trusted_proxies.is_empty()
     }
 
     /// The name a browser on this machine uses: a secure context only as `localhost`.
@@ -184,6 +196,18 @@ mod tests {
             parse(&["--listen", "0.0.0.0", "--node-ip", "203.0.113.7", "--public-url", "https://a.example"]);
         assert_eq!(options.media_ips(), ["203.0.113.7".parse::<IpAddr>().unwrap()]);
         assert_eq!(options.public_url(), "https://a.example");
+    }
+
+    #[test]
+    fn a_proxy_is_asked_for_and_checked() {
+        let tls = ["--public-url", "https://a.example"];
+        assert!(!parse(&[]).has_unnamed_proxy());
+        assert!(parse(&tls).has_unnamed_proxy());
+        let named =
+            parse(&[&tls[..], &["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "fd00::/8"]].concat());
+        assert!(!named.has_unnamed_proxy());
+        assert_eq!(named.trusted_proxies.len(), 2);
+        assert!(Only::try_parse_from(["test", "--trusted-proxy", "0.0.0.0/0"]).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use crate::migrate::Logins;
 use crate::secrets::Secrets;
 use crate::up::options::Options;
 
@@ -22,7 +23,7 @@ pub(crate) fn services(
     options: &Options,
     secrets: &Secrets,
     files: &Path,
-    database_url: &str,
+    logins: &Logins,
     redis_url: &str,
 ) -> Vec<ServicePlan> {
     let inside = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port).to_string();
@@ -36,14 +37,18 @@ pub(crate) fn services(
     let media_bind = if options.node_ips.is_empty() { options.listen } else { Ipv4Addr::UNSPECIFIED.into() };
     let media_ips: Vec<String> = options.media_ips().iter().map(IpAddr::to_string).collect();
 
+    let proxies: Vec<String> = options.trusted_proxies.iter().map(ToString::to_string).collect();
+    let proxies = proxies.join(",");
+
     let mut dashboard = shared.to_vec();
     dashboard.extend([
-        ("DATABASE_URL", database_url.to_owned()),
+        ("DATABASE_URL", logins.dashboard.clone()),
         ("AURALINK_USER_SECRET", secrets.user_secret.clone()),
         ("AURA_DASHBOARD__HTTP_ADDR", outside(options.http_port)),
         ("AURA_DASHBOARD__GRPC_ADDR", inside(options.dashboard_grpc_port)),
         ("AURA_DASHBOARD__ADMIN_ADDR", inside(options.dashboard_admin_port)),
         ("AURA_DASHBOARD__PUBLIC_URL", options.public_url()),
+        ("AURA_DASHBOARD__TRUSTED_PROXIES", proxies.clone()),
         ("AURA_DASHBOARD__SFU__GRPC_URL", format!("http://{}", inside(options.sfu_grpc_port))),
         ("AURA_DASHBOARD__SFU__PUBLIC_URL", options.sfu_public_url()),
         ("AURA_DASHBOARD__FILES__DIR", files.display().to_string()),
@@ -53,6 +58,7 @@ pub(crate) fn services(
     let mut sfu = shared.to_vec();
     sfu.extend([
         ("AURA_SFU__HTTP_ADDR", outside(options.sfu_port)),
+        ("AURA_SFU__TRUSTED_PROXIES", proxies),
         ("AURA_SFU__GRPC_ADDR", inside(options.sfu_grpc_port)),
         ("AURA_SFU__ADMIN_ADDR", inside(options.sfu_admin_port)),
         ("AURA_SFU__RTC__UDP_PORT", options.ice_udp_port.to_string()),
@@ -64,7 +70,7 @@ pub(crate) fn services(
     ]);
 
     let aic = vec![
-        ("DATABASE_URL", database_url.to_owned()),
+        ("DATABASE_URL", logins.aic.clone()),
         ("AURALINK_SERVICE_SECRET", secrets.service_secret.clone()),
         ("AURA_AIC__GRPC_ADDR", inside(options.aic_grpc_port)),
         ("AURA_AIC__ADMIN_ADDR", inside(options.aic_admin_port)),

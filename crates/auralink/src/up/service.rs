@@ -78,6 +78,12 @@ impl Service {
                 command.env(name, value);
             }
         }
+        // The supervisor's own way into the database is for no service.
+        for name in ["DATABASE_OWNER_URL", "DATABASE_URL"] {
+            if !self.plan.env.iter().any(|(given, _)| *given == name) {
+                command.env_remove(name);
+            }
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
         let mut output = JoinSet::new();

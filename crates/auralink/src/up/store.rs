@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aura_local::{LocalError, Postgres, PostgresOptions, Redis, RedisOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
+use url::Url;
 
+use crate::migrate::Logins;
 use crate::secrets::Secrets;
 use crate::up::console::say;
 use crate::up::options::Options;
 
 const DATABASE: &str = "auralink";
-const LOGIN_ROLE: &str = "auralink";
+const DASHBOARD_LOGIN: &str = "auralink_dashboard";
+const AIC_LOGIN: &str = "auralink_aic";
 const WATCH: Duration = Duration::from_secs(1);
 
 /// The databases a stack runs on; private ones end with this value.
 pub(crate) struct Stores {
-    pub(crate) database_url: String,
+    pub(crate) logins: Logins,
     pub(crate) owner_url: String,
     pub(crate) redis_url: String,
     postgres: Option<Postgres>,
@@ -29,9 +32,10 @@ impl Stores {
     pub(crate) async fn start(options: &Options, secrets: &Secrets) -> anyhow::Result<Self> {
         let dir = std::path::absolute(options.data_dir.path()).context("the data folder has no path")?;
         let (database, redis) = tokio::try_join!(database(options, secrets, &dir), redis(options, secrets))?;
-        let (database_url, owner_url, postgres) = database;
+        let (owner_url, postgres) = database;
         let (redis_url, redis) = redis;
-        Ok(Self { database_url, owner_url, redis_url, postgres, redis })
+        let logins = logins(&owner_url, secrets)?;
+        Ok(Self { logins, owner_url, redis_url, postgres, redis })
     }
 
     /// Brings back a private server that ended by itself; runs for ever.
@@ -61,27 +65,41 @@ impl Stores {
     }
 }
 
+/// The URL of the role that migrates, and the server if it is a private one.
 async fn database(
     options: &Options,
     secrets: &Secrets,
     dir: &Path,
-) -> anyhow::Result<(String, String, Option<Postgres>)> {
-    if let Some(url) = &options.database_url {
-        let owner_url = options.database_owner_url.clone().unwrap_or_else(|| url.clone());
-        say("using the PostgreSQL of DATABASE_URL");
-        return Ok((url.clone(), owner_url, None));
+) -> anyhow::Result<(String, Option<Postgres>)> {
+    if let Some(url) = options.database_owner_url.as_ref().or(options.database_url.as_ref()) {
+        say("using the PostgreSQL of DATABASE_OWNER_URL or DATABASE_URL");
+        return Ok((url.clone(), None));
     }
     let postgres = Postgres::start(PostgresOptions {
         dir: dir.join("postgres"),
         port: options.postgres_port,
         password: secrets.postgres_password.clone(),
         durable: true,
+        programs: None,
     })
     .await?;
     say(&format!("PostgreSQL listens on 127.0.0.1:{}", postgres.port()));
-    create_database(&postgres.url("postgres"), &secrets.database_password).await?;
-    let url = postgres.url_as(LOGIN_ROLE, &secrets.database_password, DATABASE);
-    Ok((url, postgres.url(DATABASE), Some(postgres)))
+    create_database(&postgres.url("postgres")).await?;
+    Ok((postgres.url(DATABASE), Some(postgres)))
+}
+
+/// The services' own logins on the owner's server and database; migrating makes them.
+fn logins(owner_url: &str, secrets: &Secrets) -> anyhow::Result<Logins> {
+    let login = |name: &str, password: &str| {
+        let mut url = Url::parse(owner_url).ok()?;
+        url.set_username(name).ok()?;
+        url.set_password(Some(password)).ok()?;
+        Some(url.to_string())
+    };
+    let logins = login(DASHBOARD_LOGIN, &secrets.dashboard_database_password)
+        .zip(login(AIC_LOGIN, &secrets.aic_database_password));
+    let (dashboard, aic) = logins.context("the URL of the database is not one with a host")?;
+    Ok(Logins { dashboard, aic })
 }
 
 async fn redis(options: &Options, secrets: &Secrets) -> anyhow::Result<(String, Option<Redis>)> {
@@ -100,23 +118,14 @@ async fn redis(options: &Options, secrets: &Secrets) -> anyhow::Result<(String, 
     Ok((redis.url(), Some(redis)))
 }
 
-/// The database, and the role the services log in with: it owns nothing and is no superuser, so that
-/// row-level security binds it.
-async fn create_database(superuser_url: &str, password: &str) -> anyhow::Result<()> {
+async fn create_database(superuser_url: &str) -> anyhow::Result<()> {
     let mut connection =
         PgConnection::connect(superuser_url).await.context("cannot log in to the private PostgreSQL")?;
-    let row = sqlx::query(
-        "select exists(select from pg_roles where rolname = $1), exists(select from pg_database where datname = $2)",
-    )
-    .bind(LOGIN_ROLE)
-    .bind(DATABASE)
-    .fetch_one(&mut connection)
-    .await?;
-    let verb = if row.get(0) { "alter" } else { "create" };
-    // Letters and digits only (secrets.rs); PostgreSQL takes no parameters here.
-    let role = format!("{verb} role {LOGIN_ROLE} login nosuperuser nobypassrls password '{password}'");
-    sqlx::query(AssertSqlSafe(role)).execute(&mut connection).await?;
-    if !row.get::<bool, _>(1) {
+    let exists: bool = sqlx::query_scalar("select exists(select from pg_database where datname = $1)")
+        .bind(DATABASE)
+        .fetch_one(&mut connection)
+        .await?;
+    if !exists {
         sqlx::query(AssertSqlSafe(format!("create database {DATABASE}"))).execute(&mut connection).await?;
     }
     connection.close().await?;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 async fn database() -> (TestDatabase, Database) {
     let test = Postgres::shared().database().await;
     test.migrate("dashboard", &MIGRATOR).await;
-    let db = Database::new(DatabaseOptions::for_service("dashboard", &test.login_url())).unwrap();
+    let db = Database::new(DatabaseOptions::for_service("dashboard", &test.login_url("dashboard"))).unwrap();
     (test, db)
 }
 

@@ -25,7 +25,7 @@ impl CodecService {
         let launch = Launch::new("aic-codec", binary("aic-codec")).envs([
             ("AURALINK_ENV", "development".to_owned()),
             ("LOG_FORMAT", "text".to_owned()),
-            ("DATABASE_URL", database.login_url()),
+            ("DATABASE_URL", database.login_url("aic")),
             ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),
             ("AURA_AIC__GRPC_ADDR", format!("127.0.0.1:{grpc}")),
             ("AURA_AIC__ADMIN_ADDR", format!("127.0.0.1:{admin}")),

@@ -123,7 +123,7 @@ fn config(
     let nobody = free_tcp_port();
     let base = [
         ("AURALINK_ENV", "development".to_owned()),
-        ("DATABASE_URL", database.login_url()),
+        ("DATABASE_URL", database.login_url("dashboard")),
         ("REDIS_URL", redis_url.to_owned()),
         ("LIVEKIT_KEYS", format!("key: {LIVEKIT_SECRET}")),
         ("AURALINK_SERVICE_SECRET", SERVICE_SECRET.to_owned()),

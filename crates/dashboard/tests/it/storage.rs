@@ -132,7 +132,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, lose_answer: Arc<At
 async fn a_commit_whose_answer_is_lost_keeps_the_bytes() {
     let database = migrated(Postgres::shared()).await;
     let lose_answer = Arc::new(AtomicBool::new(false));
-    let url = between(&database.login_url(), Arc::clone(&lose_answer)).await;
+    let url = between(&database.login_url("dashboard"), Arc::clone(&lose_answer)).await;
     let options = Options { database: Some(database), ..Options::default() };
     let stack = Stack::with(options.set("DATABASE_URL", url)).await;
     let alice = stack.person("Alice").await;

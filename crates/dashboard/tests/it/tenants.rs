@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::Duration;
 
 fn pool_of_one(stack: &Stack) -> Database {
-    let url = stack.database.login_url();
+    let url = stack.database.login_url("dashboard");
     let options = DatabaseOptions {
         max_connections: 1,
         system_connections: 1,
