@@ -6,6 +6,7 @@ use aura_service::config::{
     ConfigError, DatabaseConfig, Environment, Faults, LivekitKeys, Loader, LogConfig, LogFormat, Secret,
     ServiceConfig, ShutdownConfig, TelemetryConfig, redacted,
 };
+use aura_service::http::{TrustedProxies, TrustedProxy};
 use serde::{Deserialize, Serialize};
 
 use crate::SECRET;
@@ -15,6 +16,8 @@ use crate::SECRET;
 struct Config {
     env: Environment,
     http_addr: SocketAddr,
+    #[serde(default)]
+    trusted_proxies: TrustedProxies,
     #[serde(default)]
     log: LogConfig,
     #[serde(default)]
@@ -129,6 +132,21 @@ fn environment_text_takes_the_type_that_is_wanted() {
     assert_eq!(one.rtc.node_ips.len(), 1);
     let name = load_with(&[("AURA_SFU__RTC__NAME", "true")]).unwrap().rtc.name;
     assert_eq!(name, "true");
+}
+
+#[test]
+fn proxies_are_a_list_of_addresses_and_blocks() {
+    let with = |text: &str| load_with(&[("AURA_SFU__TRUSTED_PROXIES", text)]);
+    let list = |texts: &[&str]| {
+        TrustedProxies::from(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<TrustedProxy>>())
+    };
+    assert_eq!(with("").unwrap().trusted_proxies, list(&[]));
+    assert_eq!(with("10.0.0.7").unwrap().trusted_proxies, list(&["10.0.0.7/32"]));
+    assert_eq!(with("10.0.0.0/8, fd00::/8").unwrap().trusted_proxies, list(&["10.0.0.0/8", "fd00::/8"]));
+    for bad in ["proxy.example.org", "10.0.0.7, 0.0.0.0/0", "10.0.0.0/40"] {
+        let error = with(bad).unwrap_err();
+        assert_eq!(error.faults()[0].key, "trusted_proxies", "{bad}: {error}");
+    }
 }
 
 #[test]
