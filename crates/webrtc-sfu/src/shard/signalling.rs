@@ -350,7 +350,9 @@ impl Shard {
         let cid = section.track_id.as_deref().unwrap_or_default();
         let on_section = self.peers.get(peer).and_then(|slot| slot.published.get(&mid)).copied();
         if let Some(track) = on_section.and_then(|id| self.tracks.get_mut(id)) {
-            track.layers_by_ssrc.extend(layers_by_ssrc(section));
+            if !section.layer_ssrcs.is_empty() {
+                track.layers_by_ssrc = layers_by_ssrc(section).collect();
+            }
             let me = host.room.participants.get(sid);
             let same = me.and_then(|me| me.track(track.sid.as_str())).is_none_or(|known| known.cid == cid);
             if same || cid.is_empty() {
