@@ -21,6 +21,7 @@ mod telemetry;
 mod terms;
 mod unary;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -205,14 +206,15 @@ fn assemble(
     );
     let defaults = config.default_preference();
     let (soft, streams, threads) = (lifecycle.soft(), registry.clone(), pool.clone());
-    lifecycle.spawn(
-        "recorder",
-        recording.run(async move {
+    lifecycle.spawn_critical("recorder", async move {
+        let stopped = async move {
             soft.cancelled().await;
             streams.idle().await;
             threads.stop();
-        }),
-    );
+        };
+        recording.run(stopped).await;
+        Ok::<_, Infallible>(())
+    });
     Ok(Service {
         inner: Arc::new(Inner {
             model,
@@ -238,10 +240,13 @@ fn assemble(
 
 fn spawn_tasks(config: &Config, service: &Service) {
     let lifecycle = &service.lifecycle;
-    lifecycle.spawn("load", measure_load(service.clone(), lifecycle.soft()));
+    let (measured, stop) = (service.clone(), lifecycle.soft());
+    lifecycle.spawn_restarting("load", move || measure_load(measured.clone(), stop.clone()));
     let every = Duration::from_secs(u64::from(config.store.housekeeping_s));
     let retention = time::Duration::days(i64::from(config.store.retention_days));
-    lifecycle.spawn("housekeeping", keep_house(service.clone(), every, retention, lifecycle.soft()));
+    let (kept, stop) = (service.clone(), lifecycle.soft());
+    lifecycle
+        .spawn_restarting("housekeeping", move || keep_house(kept.clone(), every, retention, stop.clone()));
 }
 
 async fn measure_load(service: Service, stop: CancellationToken) {

@@ -15,4 +15,4 @@ pub use client::bearer;
 pub use extract::{Json, Path, Query};
 pub use layers::{Limits, limits, rate_limit, shell};
 pub use proxy::{ClientAddress, ProxyError, TrustedProxies, TrustedProxy};
-pub use serve::{bind, serve};
+pub use serve::{bind, serve, serve_with};

@@ -2,7 +2,9 @@
 //! token: stop accepting, move clients), then, when all tasks have ended or the grace period or a second
 //! signal cuts it short, the hard token: drop what is left.
 //!
-//! Every task is spawned here, so that shutdown waits for it and a panic is logged.
+//! Every task is spawned here, so that shutdown waits for it and a panic is logged and counted. What one panic must not
+//! end is either started again ([`Lifecycle::spawn_restarting`]) or ends the process, for a supervisor to start it again
+//! ([`Lifecycle::spawn_critical`]).
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -19,8 +21,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::metrics::TASK_PANICS;
+
 /// After the hard token, how long tasks have to notice before they are dropped with the runtime.
 const HARD_GRACE: Duration = Duration::from_secs(1);
+
+/// The first pause before a task that panicked starts again; it doubles while it keeps panicking.
+const FIRST_RESTART: Duration = Duration::from_millis(250);
+const LONGEST_RESTART: Duration = Duration::from_secs(30);
+/// A task that ran this long was well.
+const WELL_AFTER: Duration = Duration::from_secs(60);
 
 /// Spans of tasks name them in the logs. They last as long as the process, so they are no traces.
 pub(crate) const TASK_TARGET: &str = "aura_service::task";
@@ -65,7 +75,8 @@ impl Lifecycle {
         }
     }
 
-    /// Runs `task` until it ends; shutdown waits for it. A panic is logged and ends the task alone.
+    /// Runs `task` until it ends; shutdown waits for it. A panic is logged, counted and ends the task alone: for work on
+    /// one request or connection.
     pub fn spawn<F>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -106,6 +117,33 @@ impl Lifecycle {
             }
             .instrument(span),
         )
+    }
+
+    /// Runs work that must go on: when it panics it is started again, after a pause that grows while it keeps panicking,
+    /// and counted (`aura_task_panics_total`). Its end is its end. What it owns is made anew by `start`, or lent by it.
+    pub fn spawn_restarting<S, F>(&self, name: &'static str, mut start: S) -> JoinHandle<()>
+    where
+        S: FnMut() -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.inner.draining.clone();
+        let span = tracing::info_span!(target: TASK_TARGET, parent: None, "task", task = name);
+        let supervise = async move {
+            let mut restarts = Restarts::default();
+            loop {
+                let began = tokio::time::Instant::now();
+                // Making the task may panic like running it.
+                let running = AssertUnwindSafe(async { start().await }).catch_unwind();
+                let Err(panic) = running.await else { return };
+                log_panic(name, &*panic);
+                let pause = restarts.pause_after(began.elapsed());
+                if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    return;
+                }
+                tracing::warn!(task = name, "task starts again");
+            }
+        };
+        self.track(supervise.instrument(span))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is Lifecycle::spawn")]
@@ -207,7 +245,31 @@ impl Lifecycle {
     }
 }
 
+/// How long a task that panics waits before it starts again.
+#[derive(Debug)]
+struct Restarts {
+    next: Duration,
+}
+
+impl Default for Restarts {
+    fn default() -> Self {
+        Self { next: FIRST_RESTART }
+    }
+}
+
+impl Restarts {
+    fn pause_after(&mut self, ran: Duration) -> Duration {
+        if ran >= WELL_AFTER {
+            self.next = FIRST_RESTART;
+        }
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST_RESTART);
+        pause
+    }
+}
+
 fn log_panic(task: &str, panic: &(dyn std::any::Any + Send)) {
+    metrics::counter!(TASK_PANICS, "task" => task.to_owned()).increment(1);
     tracing::error!(task, panic = panic_message(panic), "task panicked");
 }
 
@@ -269,5 +331,49 @@ mod tests {
 
     fn bug() {
         panic!("a bug");
+    }
+
+    #[test]
+    fn a_task_that_keeps_panicking_starts_ever_more_patiently_and_after_a_good_run_soon_again() {
+        let mut restarts = Restarts::default();
+        let pauses: Vec<_> = (0..9).map(|_| restarts.pause_after(Duration::ZERO)).collect();
+        assert_eq!(pauses[..3], [FIRST_RESTART, FIRST_RESTART * 2, FIRST_RESTART * 4]);
+        assert!(pauses.is_sorted() && pauses[8] == LONGEST_RESTART, "{pauses:?}");
+        assert_eq!(restarts.pause_after(WELL_AFTER), FIRST_RESTART);
+        assert_eq!(restarts.pause_after(Duration::ZERO), FIRST_RESTART * 2);
+    }
+
+    #[tokio::test]
+    async fn work_that_must_go_on_is_started_again_until_it_ends() {
+        let life = Lifecycle::new(Duration::from_secs(5));
+        let (sender, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let mut runs = 0;
+        let task = life.spawn_restarting("periodic", move || {
+            runs += 1;
+            let (sender, run) = (sender.clone(), runs);
+            async move {
+                sender.send(run).unwrap();
+                if run < 3 {
+                    bug();
+                }
+            }
+        });
+        task.await.unwrap();
+        let started: Vec<_> = std::iter::from_fn(|| starts.try_recv().ok()).collect();
+        assert_eq!(started, [1, 2, 3]);
+        assert!(!life.is_draining());
+    }
+
+    #[tokio::test]
+    async fn shutdown_does_not_wait_for_the_next_start() {
+        let life = Lifecycle::new(Duration::from_secs(5));
+        let (sender, mut started) = tokio::sync::mpsc::unbounded_channel();
+        life.spawn_restarting("periodic", move || {
+            let _ = sender.send(());
+            async { bug() }
+        });
+        started.recv().await.unwrap();
+        life.shutdown("test");
+        assert_eq!(life.wait().await, 0);
     }
 }

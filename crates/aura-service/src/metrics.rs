@@ -26,6 +26,8 @@ pub(crate) const RPC_CLIENT_DURATION: &str = "rpc_client_call_duration_seconds";
 
 /// Changed certificate files, by outcome: used or refused.
 pub(crate) const TLS_RELOADS: &str = "auralink_tls_reloads_total";
+/// Panics of tasks, by task.
+pub(crate) const TASK_PANICS: &str = "aura_task_panics_total";
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -50,6 +52,7 @@ impl Metrics {
             describe_histogram!(RPC_SERVER_DURATION, Unit::Seconds, "Time to answer a gRPC call");
             describe_histogram!(RPC_CLIENT_DURATION, Unit::Seconds, "Time a gRPC call to a peer took");
             metrics::describe_counter!(TLS_RELOADS, "Changed certificate files, used or refused");
+            metrics::describe_counter!(TASK_PANICS, "Tasks that panicked");
             metrics::describe_gauge!(HTTP_ACTIVE, "HTTP requests being handled");
             handle
         });

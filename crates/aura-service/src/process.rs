@@ -117,10 +117,13 @@ where
 fn spawn_metrics_upkeep(lifecycle: &Lifecycle) {
     let metrics = Metrics::install();
     let soft = lifecycle.soft();
-    lifecycle.spawn("metrics-upkeep", async move {
-        let mut tick = tokio::time::interval(METRICS_UPKEEP);
-        while soft.run_until_cancelled(tick.tick()).await.is_some() {
-            metrics.upkeep();
+    lifecycle.spawn_restarting("metrics-upkeep", move || {
+        let soft = soft.clone();
+        async move {
+            let mut tick = tokio::time::interval(METRICS_UPKEEP);
+            while soft.run_until_cancelled(tick.tick()).await.is_some() {
+                metrics.upkeep();
+            }
         }
     });
 }

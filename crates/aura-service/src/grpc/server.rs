@@ -21,6 +21,7 @@ use super::tls::Tls;
 use crate::auth::service::ServiceKeys;
 use crate::health::Health;
 use crate::lifecycle::Lifecycle;
+use crate::patience::{Guarded, Patience};
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 const MAX_HANDSHAKES: usize = 256;
@@ -36,6 +37,7 @@ pub struct Server {
     policy: PeerPolicy,
     tls: Option<Tls>,
     health: Option<Health>,
+    patience: Patience,
 }
 
 impl Server {
@@ -48,6 +50,7 @@ impl Server {
             policy: PeerPolicy::new(),
             tls: None,
             health: None,
+            patience: Patience::default(),
         }
     }
 
@@ -62,6 +65,13 @@ impl Server {
     #[must_use]
     pub fn tls(mut self, tls: Option<Tls>) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// How long peers may say nothing, or not read.
+    #[must_use]
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -85,41 +95,56 @@ impl Server {
         let addr = listener.local_addr()?;
         let server = tonic::transport::Server::builder()
             .timeout(REQUEST_LIMIT)
-            .http2_keepalive_interval(Some(Duration::from_secs(20)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .http2_keepalive_interval(Some(self.patience.silence / 2))
+            .http2_keepalive_timeout(Some(self.patience.silence / 2))
             .max_concurrent_streams(Some(1_000));
         let (reporter, health_service) = tonic_health::server::health_reporter();
         if let Some(health) = self.health {
             let soft = lifecycle.soft();
-            lifecycle.spawn("grpc-health", async move {
-                let mut tick = tokio::time::interval(HEALTH_INTERVAL);
-                while soft.run_until_cancelled(tick.tick()).await.is_some() {
-                    let status = if health.readiness().await.is_ready() {
-                        ServingStatus::Serving
-                    } else {
-                        ServingStatus::NotServing
-                    };
-                    reporter.set_service_status("", status).await;
+            lifecycle.spawn_restarting("grpc-health", move || {
+                let (soft, health, reporter) = (soft.clone(), health.clone(), reporter.clone());
+                async move {
+                    let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+                    while soft.run_until_cancelled(tick.tick()).await.is_some() {
+                        let status = if health.readiness().await.is_ready() {
+                            ServingStatus::Serving
+                        } else {
+                            ServingStatus::NotServing
+                        };
+                        reporter.set_service_status("", status).await;
+                    }
+                    reporter.set_service_status("", ServingStatus::NotServing).await;
                 }
-                reporter.set_service_status("", ServingStatus::NotServing).await;
             });
         }
         let router = server
             .layer(ObserveLayer { service: self.service })
             .layer(GuardLayer::new(self.identify, self.policy))
             .add_routes(routes.add_service(health_service));
+        let patience = self.patience;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (soft, hard) = (lifecycle.soft(), lifecycle.hard());
         tracing::info!(%addr, name = "grpc", tls = self.tls.is_some(), "listening");
         let until = soft.cancelled_owned();
         let serving = match self.tls {
-            Some(tls) => Either::Left(router.serve_with_incoming_shutdown(handshakes(incoming, tls), until)),
-            None => Either::Right(router.serve_with_incoming_shutdown(incoming, until)),
+            Some(tls) => {
+                let greeted = watched(handshakes(incoming, tls), patience);
+                Either::Left(router.serve_with_incoming_shutdown(greeted, until))
+            }
+            None => Either::Right(router.serve_with_incoming_shutdown(watched(incoming, patience), until)),
         };
         lifecycle
             .spawn_critical("grpc", async move { hard.run_until_cancelled(serving).await.unwrap_or(Ok(())) });
         Ok(addr)
     }
+}
+
+/// The same connections, hung up on when they are of no use for too long.
+fn watched<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    patience: Patience,
+) -> impl Stream<Item = io::Result<Guarded<S>>> {
+    incoming.map(move |accepted| accepted.map(|stream| Guarded::new(stream, patience)))
 }
 
 /// Connections that have shown their certificate. Those that do not are dropped, and hold up nobody else.

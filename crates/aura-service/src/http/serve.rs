@@ -1,7 +1,7 @@
 //! The server loop: accept, serve HTTP/1 and HTTP/2 with upgrades, drain on the soft token, drop on the hard.
 //!
-//! A client has ten seconds to send its headers, and connections are bounded in number: idle and slow ones
-//! must not exhaust the process.
+//! A client has ten seconds from connecting, and from each response, to send its headers, and must read what it is sent
+//! ([`Patience`]); connections are bounded in number: idle and slow ones must not exhaust the process.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::lifecycle::Lifecycle;
+use crate::patience::{Guarded, Patience};
 
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 20_000;
 /// Accept fails when descriptors run out; trying at once again would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,17 +47,37 @@ pub fn serve(
     lifecycle: &Lifecycle,
     name: &'static str,
 ) -> io::Result<SocketAddr> {
+    serve_with(listener, router, lifecycle, name, Patience::default())
+}
+
+/// [`serve`] with other limits.
+///
+/// # Errors
+/// When the listener has no address.
+pub fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    lifecycle: &Lifecycle,
+    name: &'static str,
+    patience: Patience,
+) -> io::Result<SocketAddr> {
     let addr = listener.local_addr()?;
     tracing::info!(%addr, name, "listening");
     let life = lifecycle.clone();
     lifecycle.spawn_critical(name, async move {
-        accept(listener, router, life, name).await;
+        accept(listener, router, life, name, patience).await;
         Ok::<_, Infallible>(())
     });
     Ok(addr)
 }
 
-async fn accept(listener: TcpListener, router: Router, life: Lifecycle, name: &'static str) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    life: Lifecycle,
+    name: &'static str,
+    patience: Patience,
+) {
     let soft = life.soft();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -66,7 +86,7 @@ async fn accept(listener: TcpListener, router: Router, life: Lifecycle, name: &'
         let Some((slot, accepted)) = soft.run_until_cancelled(accepted).await else { return };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), life.clone());
+                let connection = connection(stream, peer, router.clone(), life.clone(), patience);
                 life.spawn(name, async move {
                     connection.await;
                     drop(slot);
@@ -80,17 +100,24 @@ async fn accept(listener: TcpListener, router: Router, life: Lifecycle, name: &'
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, life: Lifecycle) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    life: Lifecycle,
+    patience: Patience,
+) {
     let _ = stream.set_nodelay(true);
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.map(axum::body::Body::new)
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.silence);
+    let ping = patience.silence / 2;
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ping).keep_alive_timeout(ping);
+    let stream = TokioIo::new(Guarded::new(stream, patience));
+    let connection = builder.serve_connection_with_upgrades(stream, TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let (soft, hard) = (life.soft(), life.hard());
     let ended = tokio::select! {

@@ -5,6 +5,7 @@ mod config;
 mod grpc;
 mod health;
 mod http;
+mod patience;
 mod process;
 mod telemetry;
 
