@@ -3,6 +3,7 @@
 //! Clients look at the prefix (`TR_`, `PA_`), so it is part of the wire format. The suffix carries
 //! 71 bits: enough never to collide inside a deployment, not meant as a secret.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -71,6 +72,13 @@ macro_rules! sid {
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Ids are found by the text a client names them with.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -6,6 +6,8 @@
 
 pub(crate) mod admin;
 pub(crate) mod aic_fit;
+pub(crate) mod announce;
+pub(crate) mod audience;
 pub(crate) mod budget;
 pub(crate) mod codec_choice;
 pub(crate) mod congestion;
@@ -17,6 +19,7 @@ pub(crate) mod forward;
 pub(crate) mod metadata;
 pub(crate) mod participant;
 pub(crate) mod publish;
+pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod subscribe;
 #[cfg(test)]
@@ -40,8 +43,8 @@ pub(crate) struct Moment {
 /// What the shard must do for the room, in order.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Send a signalling message to one participant.
-    Signal { to: ParticipantSid, message: Box<proto::signal_response::Message> },
+    /// Send a signalling message to these.
+    Signal { to: Vec<ParticipantSid>, message: Box<proto::signal_response::Message> },
     /// What the participant's refreshed access token must say.
     TokenChanged { of: ParticipantSid },
     /// Give the track a section in the subscriber's connection and start forwarding.
@@ -104,6 +107,10 @@ pub(crate) mod limit {
     /// A room's metadata; a participant's has less room, since its renewed token carries it.
     pub(crate) const METADATA_BYTES: usize = 512 * 1024;
     pub(crate) const ATTRIBUTES_BYTES: usize = 64 * 1024;
+    /// What all participants of a room say of themselves, together: everybody who joins is sent all of it.
+    pub(crate) const ROOM_STATE_BYTES: usize = 4 * 1024 * 1024;
+    /// What each may say whatever the others do.
+    pub(crate) const OWN_SHARE_BYTES: usize = 4 * 1024;
     /// Tracks announced by `add_track` whose media has not come.
     pub(crate) const PENDING_TRACKS: usize = 20;
     /// Published tracks of one participant.
@@ -112,6 +119,12 @@ pub(crate) mod limit {
     pub(crate) const DATA_TRACKS: usize = 64;
     /// One data packet.
     pub(crate) const DATA_BYTES: usize = 64_000;
+    /// Identities refused in one request.
+    pub(crate) const REFUSALS_PER_REQUEST: usize = 1_000;
+    /// Destinations of one data packet that are looked at.
+    pub(crate) const DESTINATIONS: usize = 1_000;
     /// Track ids in one request.
     pub(crate) const TRACKS_PER_REQUEST: usize = 1_000;
+    /// Track ids in one publisher's rules.
+    pub(crate) const TRACKS_IN_RULES: usize = 10_000;
 }

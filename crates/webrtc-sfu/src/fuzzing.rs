@@ -118,9 +118,12 @@ fn policy() -> RoomPolicy {
 fn joiner(identity: &str) -> Joiner {
     Joiner {
         identity: identity.into(),
+        holder: identity.into(),
+        issued_s: 0,
         name: String::new(),
         metadata: String::new(),
         attributes: HashMap::new(),
+        own_words_bytes: 0,
         kind: proto::participant_info::Kind::Standard,
         permission: proto::ParticipantPermission {
             can_subscribe: true,

@@ -15,6 +15,7 @@ pub(crate) mod host;
 pub(crate) mod media;
 pub(crate) mod outputs;
 pub(crate) mod peers;
+pub(crate) mod signal_queue;
 pub(crate) mod signalling;
 pub(crate) mod socket;
 pub(crate) mod tcp;

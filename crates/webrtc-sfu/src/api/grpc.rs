@@ -28,7 +28,7 @@ pub(crate) async fn serve(
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(aura_proto::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let service = Control { rooms: RoomService { node: node.clone() } };
+    let service = Control { rooms: RoomService { node: node.clone() }, clock: clock.clone() };
     let routes = tonic::service::Routes::new(RoomControlServer::new(service)).add_service(reflection);
     let keys = ServiceKeys::new(&config.auth.service_secret)?;
     let policy = PeerPolicy::new()
@@ -46,6 +46,7 @@ pub(crate) async fn serve(
 
 struct Control {
     rooms: RoomService,
+    clock: SharedClock,
 }
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -135,6 +136,26 @@ impl RoomControl for Control {
         let request = request.into_inner();
         self.rooms.remove(request.room, request.identity).await?;
         Ok(Response::new(pb::RemoveParticipantResponse {}))
+    }
+
+    async fn refuse_participants(
+        &self,
+        request: Request<pb::RefuseParticipantsRequest>,
+    ) -> Reply<pb::RefuseParticipantsResponse> {
+        let request = request.into_inner();
+        // Refreshed tokens carry this node's time, others their signer's; one may be on its way. `nbf` counts seconds.
+        let issued_before_s = self.clock.now().unix_timestamp().max(request.issued_until_s).saturating_add(2);
+        self.rooms.refuse(request.room, request.identities, issued_before_s).await?;
+        Ok(Response::new(pb::RefuseParticipantsResponse {}))
+    }
+
+    async fn admit_participant(
+        &self,
+        request: Request<pb::ParticipantRef>,
+    ) -> Reply<pb::AdmitParticipantResponse> {
+        let request = request.into_inner();
+        self.rooms.admit(request.room, request.identity).await?;
+        Ok(Response::new(pb::AdmitParticipantResponse {}))
     }
 
     async fn mute_track(&self, request: Request<pb::MuteTrackRequest>) -> Reply<pb::Track> {

@@ -147,13 +147,18 @@ fn joiner(claims: &Claims, request: &proto::JoinRequest, mode: ConnectionMode) -
     {
         return Err(Refused::bad("name, metadata or attributes are too long"));
     }
+    let own_attributes = request.participant_attributes.iter().map(|(key, value)| key.len() + value.len());
+    let own_words_bytes = request.metadata.len() + own_attributes.sum::<usize>();
     let settings = request.connection_settings.unwrap_or_default();
     let kind = serde_json::to_value(claims.kind).ok();
     Ok(Joiner {
         identity: claims.identity.clone(),
+        holder: claims.identity.clone(),
+        issued_s: claims.nbf.unwrap_or_default(),
         name: claims.name.clone(),
         metadata: metadata.clone(),
         attributes,
+        own_words_bytes,
         kind: kind_from_name(kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default()),
         kind_details: claims.kind_details.iter().filter_map(|name| kind_detail_from_name(name)).collect(),
         permission: permission(claims),

@@ -115,6 +115,27 @@ impl RoomService {
         Ok(())
     }
 
+    /// Sends these away, if they are there, and refuses their tokens issued before a moment (Unix seconds).
+    pub(crate) async fn refuse(
+        &self,
+        name: String,
+        identities: Vec<String>,
+        issued_before_s: i64,
+    ) -> Result<()> {
+        check_name("room", &name)?;
+        if identities.len() > limit::REFUSALS_PER_REQUEST {
+            let problem = format!("at most {}", limit::REFUSALS_PER_REQUEST);
+            return Err(AdminError::Invalid { field: "identities", problem }.into());
+        }
+        identities.iter().try_for_each(|identity| check_name("identity", identity))?;
+        Ok(self.node.refuse(name, identities, issued_before_s).await?)
+    }
+
+    /// Takes a refusal back.
+    pub(crate) async fn admit(&self, name: String, identity: String) -> Result<()> {
+        Ok(self.node.admit(name, identity).await?)
+    }
+
     pub(crate) async fn mute(
         &self,
         name: String,

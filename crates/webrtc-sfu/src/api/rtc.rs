@@ -10,6 +10,9 @@ use super::session;
 use crate::engine::participant::ConnectionMode;
 use crate::shard::command::Command;
 
+/// What somebody reads who was sent away and comes with a token from before. The web app knows it by these words.
+const SENT_AWAY: &str = "you were removed from the room";
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         (self.status, self.text).into_response()
@@ -90,6 +93,11 @@ async fn decide(
     let admission = admit(state, mode, params, headers)?;
     if state.lifecycle.is_draining() {
         return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "node is shutting down"));
+    }
+    let (holder, issued_s) = (admission.joiner.holder.clone(), admission.joiner.issued_s);
+    let refused = state.node.is_refused(admission.room.clone(), holder, issued_s).await;
+    if refused.unwrap_or_default() {
+        return Err(Refused::new(StatusCode::FORBIDDEN, SENT_AWAY));
     }
     if !state.auto_create {
         let room = admission.room.clone();

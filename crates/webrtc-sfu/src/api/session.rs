@@ -6,19 +6,19 @@ use aura_service::auth::access_token::{AccessToken, Claims, VideoGrants};
 use aura_service::json;
 use aura_types::{Quota, TokenBuckets};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use prost::Message as _;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
 use super::ApiState;
 use super::join::Admission;
-use crate::shard::command::{Command, Outbound, SignalSession, TokenFacts};
+use crate::engine::budget::{Bucket, MIB, Rate};
+use crate::shard::command::{Command, SignalSession, TokenFacts};
+use crate::shard::signal_queue::{Outbound, SignalReceiver, encode, signal_queue};
 
-/// Messages that may wait for a client; one that does not read them is cut off.
-const OUTBOUND_QUEUE: usize = 1_024;
 const PING_EVERY: Duration = Duration::from_secs(10);
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 /// Nothing at all from a client for this long (it pings every 5 s): the connection is dead.
@@ -30,14 +30,18 @@ const DESCRIPTIONS: Quota = Quota { burst: 60, refill_per_s: 5.0 };
 /// What a client may send. An honest one stays under ten a second, with a burst at join.
 const MESSAGES: Quota = Quota { burst: 1_000, refill_per_s: 100.0 };
 
+/// What it may send in bytes. The largest honest messages are descriptions of full rooms.
+const BYTES: Rate = Rate { bytes_per_s: MIB, burst_bytes: 16 * MIB };
+
 /// Serves a connection until either side ends it.
 pub(crate) async fn run(state: ApiState, admission: Admission, socket: WebSocket) {
     let room = admission.room.clone();
     let claims = admission.claims.clone();
-    let (outbound, queue) = mpsc::channel(OUTBOUND_QUEUE);
+    let (outbound, queue) = signal_queue();
     let shard = state.node.shard_of(&room).clone();
+    let size = admission.extras.bytes();
     let joined = shard
-        .ask(|reply| {
+        .ask_sized(size, |reply| {
             let Admission { room, joiner, extras, resume, configuration, .. } = admission;
             match resume {
                 Some(participant) => Command::Resume {
@@ -81,6 +85,7 @@ struct Connection {
 /// What the client may still send now.
 struct Budget {
     messages: TokenBuckets,
+    bytes: Bucket,
     descriptions: TokenBuckets,
 }
 
@@ -95,12 +100,16 @@ impl Connection {
         Instant::from_std(self.state.clock.monotonic())
     }
 
-    async fn serve(&mut self, socket: WebSocket, mut queue: mpsc::Receiver<Outbound>) {
+    async fn serve(&mut self, socket: WebSocket, mut queue: SignalReceiver) {
         let (mut sink, mut stream) = socket.split();
         let start = self.instant();
         let mut ping = interval_at(start + PING_EVERY, PING_EVERY);
         let mut refresh = interval_at(start + REFRESH_EVERY, REFRESH_EVERY);
-        let mut budget = Budget { messages: TokenBuckets::new(1), descriptions: TokenBuckets::new(1) };
+        let mut budget = Budget {
+            messages: TokenBuckets::new(1),
+            bytes: Bucket::default(),
+            descriptions: TokenBuckets::new(1),
+        };
         let silence = tokio::time::sleep(SILENCE_LIMIT);
         tokio::pin!(silence);
         let hard = self.state.lifecycle.hard();
@@ -108,14 +117,14 @@ impl Connection {
             tokio::select! {
                 out = queue.recv() => {
                     let message = match out {
-                        Some(Outbound::Message(message)) => Some(*message),
+                        Some(Outbound::Message(bytes)) => Some(bytes),
                         Some(Outbound::Token(facts)) => {
                             self.facts = Some(facts);
                             self.refreshed_token()
                         }
                         Some(Outbound::Close) | None => break End::Close(close(close_code::NORMAL, "")),
                     };
-                    if let Some(message) = message && !send(&mut sink, self.encode(message)).await {
+                    if let Some(message) = message && !send(&mut sink, self.frame(message)).await {
                         break End::Closed;
                     }
                 }
@@ -140,7 +149,7 @@ impl Connection {
                 }
                 _ = refresh.tick() => {
                     if let Some(message) = self.refreshed_token()
-                        && !send(&mut sink, self.encode(message)).await
+                        && !send(&mut sink, self.frame(message)).await
                     {
                         break End::Closed;
                     }
@@ -158,7 +167,12 @@ impl Connection {
         use proto::signal_request::Message as Request;
         let now = self.state.clock.monotonic();
         let too_many = || End::Close(close(close_code::POLICY, "too many messages"));
-        if !budget.messages.take("", MESSAGES, now).allowed {
+        let size = match &received {
+            Message::Binary(bytes) => bytes.len(),
+            Message::Text(text) => text.len(),
+            _ => 0,
+        };
+        if !budget.messages.take("", MESSAGES, now).allowed || !budget.bytes.take(&BYTES, size, now) {
             return Err(too_many());
         }
         let request = match received {
@@ -186,23 +200,24 @@ impl Connection {
             let command = Command::Signal { room: self.room.clone(), session, message: Box::new(message) };
             let shard = self.state.node.shard_of(&self.room);
             shard
-                .send(command)
+                .send_sized(command, size)
                 .await
                 .map_err(|_| End::Close(close(close_code::AWAY, "node is shutting down")))?;
         }
         Ok(())
     }
 
-    fn encode(&self, message: proto::signal_response::Message) -> Message {
-        let response = proto::SignalResponse { message: Some(message) };
-        match self.json.then(|| serde_json::to_string(&response)) {
-            Some(Ok(text)) => Message::Text(text.into()),
-            _ => Message::Binary(response.encode_to_vec().into()),
+    /// An encoded response as this client reads it.
+    fn frame(&self, bytes: Bytes) -> Message {
+        let json = || serde_json::to_string(&proto::SignalResponse::decode(bytes.clone()).ok()?).ok();
+        match self.json.then(json).flatten() {
+            Some(text) => Message::Text(text.into()),
+            None => Message::Binary(bytes),
         }
     }
 
     /// A token that says what is true now, good for as long as the original is.
-    fn refreshed_token(&self) -> Option<proto::signal_response::Message> {
+    fn refreshed_token(&self) -> Option<Bytes> {
         let facts = self.facts.as_ref()?;
         let (key, secret) = self.state.keys.first()?;
         let permission = &facts.permission;
@@ -232,7 +247,7 @@ impl Connection {
             .video(video)
             .sign(key, secret, now)
             .ok()?;
-        Some(proto::signal_response::Message::RefreshToken(token))
+        Some(encode(proto::signal_response::Message::RefreshToken(token)))
     }
 }
 

@@ -132,7 +132,12 @@ async fn room_service(
         "RemoveParticipant" => {
             let request: proto::RoomParticipantIdentity = call.read()?;
             admin(&request.room)?;
-            rooms.remove(request.room, request.identity).await?;
+            if request.revoke_token_ts > 0 {
+                // Asked for by those who know the field: whoever is not here must not come either.
+                rooms.refuse(request.room, vec![request.identity], request.revoke_token_ts).await?;
+            } else {
+                rooms.remove(request.room, request.identity).await?;
+            }
             call.reply(&proto::RemoveParticipantResponse {})
         }
         "MutePublishedTrack" => {

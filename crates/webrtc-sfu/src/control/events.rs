@@ -1,6 +1,9 @@
-//! Room events on the bus: `room:created`, `room:participant_joined`, `room:participant_left`, `room:ended`.
+//! Room events on the bus: `room:created`, `room:participant_joined`, `room:participant_left`, `room:ended`; and
+//! `node:started`, by which others know that what they told us is forgotten.
 //!
 //! Redis is a hint: publishing never holds a shard up, and consumers ask us again after they were away.
+
+use std::convert::Infallible;
 
 use aura_service::Lifecycle;
 use aura_store::bus::{Event, Publisher};
@@ -24,15 +27,20 @@ pub(crate) fn start(
     let (sender, mut events) = mpsc::channel(QUEUE);
     let (publisher, task) = Publisher::new(config.redis.url.expose(), clock)?;
     // The publisher outlives the soft stop: the last events are about the shutdown itself.
-    lifecycle.spawn("bus-publisher", task.run(lifecycle.hard()));
+    let last = lifecycle.hard();
+    lifecycle.spawn_critical("bus-publisher", async move {
+        task.run(last).await;
+        Ok::<_, Infallible>(())
+    });
+    publisher.publish(Event::new("node:started", None, json!({})));
     let stop = lifecycle.hard();
-    lifecycle.spawn("room-events", async move {
+    lifecycle.spawn_critical("room-events", async move {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok::<_, Infallible>(()),
                 event = events.recv() => match event {
                     Some(event) => publisher.publish(to_envelope(&event)),
-                    None => return,
+                    None => return Ok(()),
                 },
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! A room's shard follows from its name alone, so that every part of the process agrees without asking (ADR 3).
 
+use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,11 +75,18 @@ impl Node {
             shards.push(start.spawn(config, &node_id, clock.clone())?);
         }
         if let Some(listener) = listener {
-            lifecycle
-                .spawn("ice-tcp-accept", tcp::accept(listener, shards.clone(), ufrags, lifecycle.clone()));
+            let (shards, life) = (shards.clone(), lifecycle.clone());
+            lifecycle.spawn_critical("ice-tcp-accept", async move {
+                tcp::accept(listener, shards, ufrags, life, tcp::Limits::default()).await;
+                Ok::<_, Infallible>(())
+            });
         }
         let node = Self { shards: shards.into() };
-        lifecycle.spawn("shard-shutdown", node.clone().stop_with(lifecycle.clone()));
+        let (stopping, life) = (node.clone(), lifecycle.clone());
+        lifecycle.spawn_critical("shard-shutdown", async move {
+            stopping.stop_with(life).await;
+            Ok::<_, Infallible>(())
+        });
         tracing::info!(node.id = %node_id, shards = node.shards.len(), ?addresses, "node started");
         Ok(node)
     }
@@ -118,6 +126,34 @@ impl Node {
     ) -> Result<Result<AdminReply, AdminError>, ShardStopped> {
         let shard = self.shard_of(&room);
         shard.ask(|reply| Command::CreateRoom { room, request, reply }).await
+    }
+
+    /// Sends these away from the room and refuses their tokens issued before a moment (Unix seconds).
+    pub(crate) async fn refuse(
+        &self,
+        room: String,
+        identities: Vec<String>,
+        issued_before_s: i64,
+    ) -> Result<(), ShardStopped> {
+        let shard = self.shard_of(&room);
+        shard.ask(|reply| Command::Refuse { room, identities, issued_before_s, reply }).await
+    }
+
+    /// Takes a refusal back.
+    pub(crate) async fn admit(&self, room: String, identity: String) -> Result<(), ShardStopped> {
+        let shard = self.shard_of(&room);
+        shard.ask(|reply| Command::Admit { room, identity, reply }).await
+    }
+
+    /// Whether a token of this identity, issued then, is refused.
+    pub(crate) async fn is_refused(
+        &self,
+        room: String,
+        identity: String,
+        issued_s: i64,
+    ) -> Result<bool, ShardStopped> {
+        let shard = self.shard_of(&room);
+        shard.ask(|reply| Command::IsRefused { room, identity, issued_s, reply }).await
     }
 
     /// Whether every shard answers.
@@ -196,8 +232,10 @@ impl ShardStart<'_> {
             tracks: Default::default(),
             demux: Default::default(),
             rooms: Default::default(),
+            refusals: Default::default(),
             rooms_with_output: Vec::new(),
             negotiations: Default::default(),
+            negotiating: Default::default(),
             tcp: Default::default(),
             duties: Duties::new(now),
             transcoding: Transcoding {

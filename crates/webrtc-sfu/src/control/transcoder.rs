@@ -4,6 +4,7 @@
 //! shard drops its end, the service ends it, or it breaks; each end is reported to the shard exactly once, which decides
 //! what follows. Packets the shard has no room for are dropped: it is never waited for with media in hand.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use aura_proto::aic::v1 as proto;
@@ -48,7 +49,11 @@ pub(crate) fn start(
         .connect_lazy()?;
     let (sender, openings) = mpsc::channel(OPENINGS);
     let model = config.aic.model.clone();
-    lifecycle.spawn("aic-transcoder", accept(openings, channel, model, lifecycle.clone()));
+    let life = lifecycle.clone();
+    lifecycle.spawn_critical("aic-transcoder", async move {
+        accept(openings, channel, model, life).await;
+        Ok::<_, Infallible>(())
+    });
     Ok(Some(sender))
 }
 

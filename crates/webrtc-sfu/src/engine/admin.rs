@@ -119,6 +119,15 @@ impl Room {
         }
     }
 
+    /// Sends everybody away who came with a token of this identity.
+    pub(crate) fn send_away(&mut self, identity: &str, now: Moment) {
+        let here: Vec<_> =
+            self.participants.values().filter(|p| p.holder == identity).map(|p| p.sid.clone()).collect();
+        for sid in here {
+            self.remove(&sid, proto::DisconnectReason::ParticipantRemoved, now);
+        }
+    }
+
     fn configure(
         &mut self,
         empty_timeout_s: u32,

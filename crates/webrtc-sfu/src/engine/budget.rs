@@ -12,7 +12,7 @@ use super::DataChannel;
 use super::data::DataRefusal;
 use super::room::Room;
 
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// The allowances of one sender.
 #[derive(Debug, Default)]
@@ -49,10 +49,11 @@ impl Room {
     }
 }
 
+/// How fast a bucket fills, and how much it holds.
 #[derive(Debug)]
-struct Rate {
-    bytes_per_s: u64,
-    burst_bytes: u64,
+pub(crate) struct Rate {
+    pub(crate) bytes_per_s: u64,
+    pub(crate) burst_bytes: u64,
 }
 
 impl Rate {
@@ -63,13 +64,13 @@ impl Rate {
 
 /// A bucket that refills at a steady rate, kept as the moment at which it will be full (GCRA).
 #[derive(Debug, Default)]
-struct Bucket {
+pub(crate) struct Bucket {
     full_at: Option<Instant>,
 }
 
 impl Bucket {
     /// Takes the bytes, or nothing when there are fewer.
-    fn take(&mut self, rate: &Rate, bytes: usize, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, rate: &Rate, bytes: usize, now: Instant) -> bool {
         let start = self.full_at.map_or(now, |at| at.max(now));
         let full_at = start + rate.time_of(u64::try_from(bytes).unwrap_or(u64::MAX / 2));
         let fits = full_at.duration_since(now) <= rate.time_of(rate.burst_bytes);

@@ -1,5 +1,6 @@
 //! Data packets: stamping, permissions and routing (livekit-protocol §3). The payload is never interpreted further.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aura_types::ParticipantSid;
@@ -80,17 +81,24 @@ impl Room {
             Some(Value::User(user)) => &user.destination_sids,
             _ => &[],
         };
-        for participant in self.participants.values() {
-            let named = destinations.contains(&participant.identity)
-                || to_sids.iter().any(|sid| *sid == participant.sid.as_str());
-            let everyone = destinations.is_empty() && to_sids.is_empty();
-            if (everyone || named) && from != Some(&participant.sid) {
-                self.outputs.push_back(Output::Data {
-                    to: participant.sid.clone(),
-                    channel,
-                    payload: Arc::clone(&payload),
-                });
-            }
+        let everyone = destinations.is_empty() && to_sids.is_empty();
+        let named = destinations
+            .iter()
+            .take(limit::DESTINATIONS)
+            .filter_map(|identity| self.by_identity(identity))
+            .chain(
+                to_sids
+                    .iter()
+                    .take(limit::DESTINATIONS)
+                    .filter_map(|sid| self.participants.get(sid.as_str())),
+            );
+        // Looked up, not compared with everyone: a packet has room for thousands of names.
+        let to: BTreeSet<_> = match everyone {
+            true => self.participants.keys().cloned().collect(),
+            false => named.map(|participant| participant.sid.clone()).collect(),
+        };
+        for to in to.into_iter().filter(|to| Some(to) != from) {
+            self.outputs.push_back(Output::Data { to, channel, payload: Arc::clone(&payload) });
         }
     }
 }

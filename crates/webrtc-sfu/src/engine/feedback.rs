@@ -1,6 +1,6 @@
 //! What the room tells participants periodically: speakers, connection quality, and which layers anyone watches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aura_media::layer::Layer;
@@ -49,9 +49,8 @@ impl Room {
         self.speakers =
             levels.iter().filter(|(_, level)| **level > 0.0).map(|(s, l)| (s.clone(), *l)).collect();
         let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers: changed });
-        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
-            self.signal(&sid, message.clone());
-        }
+        let everyone = self.participants.keys().cloned().collect();
+        self.signal_many(everyone, message);
     }
 
     /// Scores every uplink and tells those whom it concerns about changes.
@@ -78,20 +77,17 @@ impl Room {
         if changed.is_empty() {
             return;
         }
-        let watchers: Vec<_> = self
-            .participants
-            .values()
-            .map(|me| {
-                let updates = changed
-                    .iter()
-                    .filter(|(sid, _)| *sid == me.sid || me.subscribed.values().any(|owner| owner == sid))
-                    .map(|(_, info)| info.clone())
-                    .collect::<Vec<_>>();
-                (me.sid.clone(), updates)
-            })
-            .filter(|(_, updates)| !updates.is_empty())
-            .collect();
-        for (sid, updates) in watchers {
+        let mut updates: BTreeMap<ParticipantSid, Vec<proto::ConnectionQualityInfo>> = BTreeMap::new();
+        for (sid, info) in changed {
+            let Some(owner) = self.participants.get(&sid) else { continue };
+            let mut watchers: BTreeSet<_> =
+                owner.tracks.iter().flat_map(|track| track.audience.subscribers()).collect();
+            watchers.insert(&sid);
+            for watcher in watchers {
+                updates.entry(watcher.clone()).or_default().push(info.clone());
+            }
+        }
+        for (sid, updates) in updates {
             self.signal(&sid, Message::ConnectionQuality(proto::ConnectionQualityUpdate { updates }));
         }
     }
@@ -119,34 +115,28 @@ impl Room {
             return;
         }
         let message = Message::ConnectionQuality(proto::ConnectionQualityUpdate { updates });
-        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
-            self.signal(&sid, message.clone());
-        }
-    }
-
-    /// The layers of a video anyone watches, lowest first.
-    fn watched_layers(&self, track: &TrackSid) -> [bool; 3] {
-        let highest =
-            self.participants.keys().filter_map(|subscriber| self.preferred_layer(subscriber, track)).max();
-        Layer::ALL.map(|layer| highest.is_some_and(|highest| layer <= highest))
+        let everyone = self.participants.keys().cloned().collect();
+        self.signal_many(everyone, message);
     }
 
     /// Dynacast: tells the publisher at once when a layer that was switched off is watched again. Switching off waits
     /// for the review, so that scrolling through tiles does not restart encoders.
     pub(crate) fn raise_subscribed_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
-        let told = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
-        let Some(told) = told.and_then(|track| track.announced_qualities) else { return };
-        let watched = self.watched_layers(track);
+        let found = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
+        let Some(found) = found else { return };
+        let Some(told) = found.announced_qualities else { return };
+        let watched = found.audience.watched();
         if Layer::ALL.iter().any(|layer| watched[layer.index()] && !told[layer.index()]) {
-            self.announce_quality(publisher, track, watched);
+            self.announce_quality(publisher, track);
         }
     }
 
-    fn announce_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid, enabled: [bool; 3]) {
+    fn announce_quality(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
         let Some(found) = self.participants.get_mut(publisher).and_then(|p| p.track_mut(track.as_str()))
         else {
             return;
         };
+        let enabled = found.audience.watched();
         if found.kind() == MediaKind::Audio || found.announced_qualities == Some(enabled) {
             return;
         }
@@ -171,16 +161,12 @@ impl Room {
         self.signal(publisher, Message::SubscribedQualityUpdate(update));
     }
 
-    /// Reviews every video track; called every few seconds.
+    /// Tells publishers what is watched of the tracks whose audience changed; called every few seconds.
     pub(crate) fn review_subscribed_qualities(&mut self) {
-        let tracks: Vec<_> = self
-            .participants
-            .values()
-            .flat_map(|owner| owner.tracks.iter().map(|track| (owner.sid.clone(), track.sid.clone())))
-            .collect();
-        for (publisher, track) in tracks {
-            let watched = self.watched_layers(&track);
-            self.announce_quality(&publisher, &track, watched);
+        for track in std::mem::take(&mut self.unreviewed) {
+            if let Some(publisher) = self.publishers.get(&track).cloned() {
+                self.announce_quality(&publisher, &track);
+            }
         }
     }
 
@@ -209,8 +195,7 @@ impl Room {
         let tracks: Vec<_> =
             me.tracks.iter_mut().map(|track| (track.announced_qualities.take(), track.sid.clone())).collect();
         for (_, track) in tracks.iter().filter(|(told, _)| told.is_some()) {
-            let watched = self.watched_layers(track);
-            self.announce_quality(sid, track, watched);
+            self.announce_quality(sid, track);
         }
         let codecs: Vec<_> = self
             .participants

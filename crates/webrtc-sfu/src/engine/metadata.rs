@@ -23,16 +23,22 @@ impl Room {
     ) {
         let Some(participant) = self.participants.get(sid) else { return };
         let excess = participant.excess(&update.name, &update.metadata, &update.attributes);
+        let size = participant.own_bytes_after(&update);
+        let in_time = participant.announcements.has_some();
         let (reason, message) = match (participant.permission.can_update_metadata, excess) {
             (false, _) => (Reason::NotAllowed, "does not have permission to update own metadata"),
             (true, Some(excess)) => (Reason::LimitExceeded, excess.as_str()),
+            (true, None) if !in_time => (Reason::LimitExceeded, "changes too much too often"),
+            (true, None) if !self.has_room_for(sid, size) => {
+                (Reason::LimitExceeded, "exceeds what the room's participants may say together")
+            }
             (true, None) => (Reason::Ok, ""),
         };
         let request_id = update.request_id;
         // What is too long is not sent back.
-        let echo = match excess {
-            None => update.clone(),
-            Some(_) => proto::UpdateParticipantMetadata { request_id, ..Default::default() },
+        let echo = match reason {
+            Reason::Ok | Reason::NotAllowed if excess.is_none() => update.clone(),
+            _ => proto::UpdateParticipantMetadata { request_id, ..Default::default() },
         };
         if reason == Reason::Ok {
             let metadata = (!update.metadata.is_empty()).then_some(update.metadata);
@@ -159,6 +165,18 @@ impl Participant {
         } else {
             Some(Excess::Attributes)
         }
+    }
+}
+
+impl Participant {
+    /// Bytes of what the participant says of itself once the change is made.
+    fn own_bytes_after(&self, update: &proto::UpdateParticipantMetadata) -> usize {
+        let longer = |new: &str, old: &str| if new.is_empty() { old.len() } else { new.len() };
+        let kept = self.attributes.iter().filter(|(key, _)| !update.attributes.contains_key(*key));
+        let attributes = kept.chain(&update.attributes).map(|(key, value)| key.len() + value.len());
+        longer(&update.name, &self.name)
+            + longer(&update.metadata, &self.metadata)
+            + attributes.sum::<usize>()
     }
 }
 

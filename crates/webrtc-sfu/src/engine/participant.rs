@@ -9,6 +9,7 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 
 use super::ParticipantFacts;
+use super::announce::Announcements;
 use super::budget::Budgets;
 use super::data_track::DataTracks;
 use super::device::DeviceRules;
@@ -27,9 +28,15 @@ pub(crate) enum ConnectionMode {
 #[derive(Debug, Clone)]
 pub(crate) struct Joiner {
     pub(crate) identity: String,
+    /// Whose token it is: the identity, without what tells a person's second connection apart.
+    pub(crate) holder: String,
+    /// When the token was issued, in Unix seconds; 0 when it does not say.
+    pub(crate) issued_s: i64,
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) attributes: HashMap<String, String>,
+    /// How many bytes of metadata and attributes are the client's own words, not the token's.
+    pub(crate) own_words_bytes: usize,
     pub(crate) kind: proto::participant_info::Kind,
     /// `KindDetail`s.
     pub(crate) kind_details: Vec<i32>,
@@ -66,6 +73,8 @@ impl Default for TrackSetting {
 pub(crate) struct Participant {
     pub(crate) sid: ParticipantSid,
     pub(crate) identity: String,
+    /// Whose token it came with, see [`Joiner::holder`].
+    pub(crate) holder: String,
     pub(crate) name: String,
     pub(crate) metadata: String,
     pub(crate) attributes: BTreeMap<String, String>,
@@ -87,8 +96,11 @@ pub(crate) struct Participant {
     pub(crate) tracks: Vec<Track>,
     pub(crate) data_tracks: DataTracks,
     pub(crate) budgets: Budgets,
+    pub(crate) announcements: Announcements,
     /// Who may subscribe to what of ours; `None` = everyone to everything.
     pub(crate) subscription_rules: Option<SubscriptionRules>,
+    /// Rules that came when the allowance was used up; the latest counts.
+    pub(crate) waiting_rules: Option<Option<SubscriptionRules>>,
     /// Tracks the participant was told that it may not subscribe to.
     pub(crate) told_forbidden: BTreeSet<TrackSid>,
     /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
@@ -109,6 +121,7 @@ impl Participant {
         Self {
             sid: ParticipantSid::generate(),
             identity: joiner.identity,
+            holder: joiner.holder,
             name: joiner.name,
             metadata: joiner.metadata,
             attributes: joiner.attributes.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
@@ -129,7 +142,9 @@ impl Participant {
             tracks: Vec::new(),
             data_tracks: DataTracks::default(),
             budgets: Budgets::default(),
+            announcements: Announcements::default(),
             subscription_rules: None,
+            waiting_rules: None,
             told_forbidden: BTreeSet::new(),
             choices: HashMap::new(),
             subscribed: HashMap::new(),

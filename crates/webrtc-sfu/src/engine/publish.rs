@@ -5,6 +5,7 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
+use super::audience::Audience;
 use super::device::DeviceRules;
 use super::room::Room;
 use super::track::{PendingTrack, Track, kind_of, new_track_sid, source_name};
@@ -115,7 +116,10 @@ impl Room {
             info,
             announced_qualities: None,
             announced_aic: None,
+            audience: Audience::default(),
         });
+        self.publishers.insert(track_sid.clone(), sid.clone());
+        self.unreviewed.insert(track_sid.clone());
         self.outputs.push_back(Output::Gate { track: track_sid.clone(), open });
         self.bump(sid);
         self.broadcast_update(sid, true);
@@ -160,34 +164,39 @@ impl Room {
     /// The track is no longer published (its section closed, or permission was revoked).
     pub(crate) fn unpublish(&mut self, sid: &ParticipantSid, track: &TrackSid, tell_publisher: bool) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
-        let before = participant.tracks.len();
-        participant.tracks.retain(|candidate| candidate.sid != *track);
-        if participant.tracks.len() == before {
+        let Some(at) = participant.tracks.iter().position(|candidate| candidate.sid == *track) else {
             return;
-        }
+        };
+        let gone = participant.tracks.remove(at);
         if tell_publisher {
-            let gone = proto::TrackUnpublishedResponse { track_sid: track.to_string() };
-            self.signal(sid, Message::TrackUnpublished(gone));
+            let unpublished = proto::TrackUnpublishedResponse { track_sid: track.to_string() };
+            self.signal(sid, Message::TrackUnpublished(unpublished));
         }
-        self.forget_track(track);
+        self.forget_track(gone);
         self.bump(sid);
         self.broadcast_update(sid, true);
     }
 
     /// Drops a track from every subscriber and from the forwarding tables.
-    pub(crate) fn forget_track(&mut self, track: &TrackSid) {
-        for participant in self.participants.values_mut() {
-            participant.settings.remove(track);
-            participant.told_forbidden.remove(track);
-            participant.choices.remove(track);
-            if participant.subscribed.remove(track).is_some() {
-                self.outputs.push_back(Output::Unsubscribe {
-                    subscriber: participant.sid.clone(),
-                    track: track.clone(),
-                });
+    pub(crate) fn forget_track(&mut self, gone: Track) {
+        let track = gone.sid;
+        self.publishers.remove(&track);
+        self.unreviewed.remove(&track);
+        for sid in &gone.audience.opinions {
+            if let Some(participant) = self.participants.get_mut(sid) {
+                participant.settings.remove(&track);
+                participant.told_forbidden.remove(&track);
+                participant.choices.remove(&track);
             }
         }
-        self.outputs.push_back(Output::TrackGone { track: track.clone() });
+        for subscriber in gone.audience.subscribers() {
+            if let Some(participant) = self.participants.get_mut(subscriber) {
+                participant.subscribed.remove(&track);
+                let (subscriber, track) = (subscriber.clone(), track.clone());
+                self.outputs.push_back(Output::Unsubscribe { subscriber, track });
+            }
+        }
+        self.outputs.push_back(Output::TrackGone { track });
     }
 
     /// `update_audio_track`.

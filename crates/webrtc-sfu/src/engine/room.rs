@@ -3,13 +3,14 @@
 //! Invariants: one participant per identity; a participant's `version` grows with every change others see; hidden
 //! participants are announced to nobody but themselves.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use aura_types::{ParticipantSid, RoomSid};
+use aura_types::{ParticipantSid, RoomSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
+use super::announce::Announcements;
 use super::device::room_codecs;
 use super::participant::{ConnectionMode, Joiner, Participant};
 use super::{Moment, Output, RoomEvent, RoomFacts};
@@ -49,6 +50,13 @@ pub(crate) struct Room {
     empty_since: Option<Instant>,
     was_joined: bool,
     pub(crate) participants: BTreeMap<ParticipantSid, Participant>,
+    identities: HashMap<String, ParticipantSid>,
+    /// Whose each published track is.
+    pub(crate) publishers: HashMap<TrackSid, ParticipantSid>,
+    /// Tracks whose audience changed since the publisher was last told what is watched.
+    pub(crate) unreviewed: BTreeSet<TrackSid>,
+    /// Allowances of those who left before they were full again: coming back does not fill them.
+    pub(crate) left_lately: HashMap<String, Announcements>,
     pub(crate) speakers: BTreeMap<ParticipantSid, f32>,
     /// Participants and publishers everyone was last told of, and when.
     counts_told: (u32, u32),
@@ -56,12 +64,17 @@ pub(crate) struct Room {
     pub(crate) outputs: VecDeque<Output>,
     sif_trailer: Vec<u8>,
     ended: bool,
+    /// How many pairs of subscriber and track were looked at.
+    #[cfg(test)]
+    pub(crate) looks: std::cell::Cell<usize>,
 }
 
 /// Why a join was refused after the token was found good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     RoomFull,
+    /// Its token was issued before it was sent away.
+    SentAway,
 }
 
 impl Room {
@@ -76,12 +89,18 @@ impl Room {
             empty_since: Some(now.at),
             was_joined: false,
             participants: BTreeMap::new(),
+            identities: HashMap::new(),
+            publishers: HashMap::new(),
+            unreviewed: BTreeSet::new(),
+            left_lately: HashMap::new(),
             speakers: BTreeMap::new(),
             counts_told: (0, 0),
             counts_told_at: now.at,
             outputs: VecDeque::new(),
             sif_trailer: RoomSid::generate().as_str().as_bytes().to_vec(),
             ended: false,
+            #[cfg(test)]
+            looks: Default::default(),
         };
         room.outputs.push_back(Output::Event(RoomEvent::Created { room: room.facts() }));
         room
@@ -124,11 +143,11 @@ impl Room {
     }
 
     pub(crate) fn by_identity(&self, identity: &str) -> Option<&Participant> {
-        self.participants.values().find(|participant| participant.identity == identity)
+        self.participants.get(self.identities.get(identity)?)
     }
 
     pub(crate) fn signal(&mut self, to: &ParticipantSid, message: Message) {
-        self.outputs.push_back(Output::Signal { to: to.clone(), message: Box::new(message) });
+        self.signal_many(vec![to.clone()], message);
     }
 
     /// Tells a participant what became of a request. Some clients cannot read that, and older ones know failures only.
@@ -148,15 +167,23 @@ impl Room {
         }
         let counted = self.participants.values().filter(|p| p.is_occupant()).count();
         let limit = usize::try_from(self.policy.max_participants).unwrap_or(usize::MAX);
-        let participant = Participant::new(joiner, now);
+        let own_words_bytes = joiner.own_words_bytes;
+        let mut participant = Participant::new(joiner, now);
         if limit > 0 && counted >= limit && participant.is_occupant() {
             return Err(Refusal::RoomFull);
+        }
+        if own_words_bytes > 0 && !self.has_room_for(&participant.sid, participant.own_bytes()) {
+            return Err(Refusal::RoomFull);
+        }
+        if let Some(announcements) = self.left_lately.remove(&participant.identity) {
+            participant.announcements = announcements;
         }
         let sid = participant.sid.clone();
         let was_recorded = self.is_recorded();
         let subscriber_primary =
             participant.mode == ConnectionMode::Dual && participant.permission.can_subscribe;
         let fast_publish = participant.permission.can_publish;
+        self.identities.insert(participant.identity.clone(), sid.clone());
         self.participants.insert(sid.clone(), participant);
         self.review_occupancy(now);
         self.bump(&sid);
@@ -272,21 +299,25 @@ impl Room {
         if reason != proto::DisconnectReason::ClientInitiated {
             self.signal(sid, leave(reason, action));
         }
+        self.identities.remove(&gone.identity);
         for track in std::mem::take(&mut gone.tracks) {
-            self.forget_track(&track.sid);
+            self.forget_track(track);
         }
         self.forget_data_tracks_of(&mut gone);
-        for track in gone.subscribed.keys() {
-            self.outputs.push_back(Output::Unsubscribe { subscriber: sid.clone(), track: track.clone() });
+        self.forget_subscriptions_of(&gone);
+        if !gone.announcements.is_full() {
+            self.left_lately.insert(gone.identity.clone(), gone.announcements.clone());
         }
         self.outputs.push_back(Output::Close { participant: sid.clone() });
         self.speakers.remove(sid);
         gone.state = proto::participant_info::State::Disconnected;
         gone.version += 1;
         if !gone.is_hidden() {
+            // What it said of itself, others know; those who leave and come must not make everyone read it again.
+            (gone.metadata, gone.attributes) = Default::default();
             let info = proto::ParticipantInfo { disconnect_reason: reason as i32, ..gone.info() };
             let update = Message::Update(proto::ParticipantUpdate { participants: vec![info] });
-            self.signal_everyone_but(sid, &update);
+            self.signal_everyone_but(sid, update);
         }
         self.outputs.push_back(Output::Event(RoomEvent::ParticipantLeft {
             room: self.facts(),
@@ -348,6 +379,7 @@ impl Room {
         for (sid, reason) in overdue {
             self.remove(&sid, reason, now);
         }
+        self.refill_announcements(now.at);
         self.tell_counts(now);
         // Rights may have made an occupant of a recorder, or the other way round.
         self.review_occupancy(now);
@@ -373,33 +405,6 @@ impl Room {
     pub(crate) fn bump(&mut self, sid: &ParticipantSid) {
         if let Some(participant) = self.participants.get_mut(sid) {
             participant.version += 1;
-        }
-    }
-
-    /// Sends the participant's current state to everyone, or everyone else.
-    pub(crate) fn broadcast_update(&mut self, sid: &ParticipantSid, include_self: bool) {
-        let Some(participant) = self.participants.get(sid) else { return };
-        let hidden = participant.is_hidden();
-        let update = Message::Update(proto::ParticipantUpdate { participants: vec![participant.info()] });
-        if include_self {
-            self.signal(sid, update.clone());
-        }
-        if !hidden {
-            self.signal_everyone_but(sid, &update);
-        }
-    }
-
-    pub(crate) fn broadcast_room(&mut self) {
-        let update = Message::RoomUpdate(proto::RoomUpdate { room: Some(self.info()) });
-        for sid in self.participants.keys().cloned().collect::<Vec<_>>() {
-            self.signal(&sid, update.clone());
-        }
-    }
-
-    fn signal_everyone_but(&mut self, sid: &ParticipantSid, message: &Message) {
-        let others: Vec<_> = self.participants.keys().filter(|other| *other != sid).cloned().collect();
-        for other in others {
-            self.signal(&other, message.clone());
         }
     }
 

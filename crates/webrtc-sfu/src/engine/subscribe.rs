@@ -8,8 +8,11 @@ use proto::signal_response::Message;
 
 use super::participant::{Participant, SubscriptionRules, TrackSetting};
 use super::room::Room;
-use super::track::layer_of_quality;
+use super::track::{Track, layer_of_quality};
 use super::{Output, limit};
+
+/// What one message about a changed rule is counted as.
+const TOLD_BYTES: usize = 64;
 
 impl Room {
     /// Subscribes a newcomer to everything it may have.
@@ -40,6 +43,8 @@ impl Room {
         publisher: &ParticipantSid,
         track: &TrackSid,
     ) {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         if subscriber == publisher {
             return;
         }
@@ -47,11 +52,12 @@ impl Room {
         else {
             return;
         };
+        let Some(published) = owner.track(track.as_str()) else { return };
+        let first = published.audience.is_empty();
         let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
         let allowed = owner.allows(me, track);
         let wanted = wished && me.permission.can_subscribe && allowed;
         let has = me.subscribed.contains_key(track);
-        let first = wanted && !has && !self.participants.values().any(|p| p.subscribed.contains_key(track));
         self.tell_whether_allowed(subscriber, publisher, track, allowed);
         let Some(me) = self.participants.get_mut(subscriber) else { return };
         if wanted && !has {
@@ -62,17 +68,48 @@ impl Room {
                 track: track.clone(),
             });
             self.prefer(subscriber, track);
-            // Layers nobody watched were switched off; somebody watches now.
-            self.raise_subscribed_quality(publisher, track);
             if first {
                 let message = proto::TrackSubscribed { track_sid: track.to_string() };
                 self.signal(publisher, Message::TrackSubscribed(message));
             }
         } else if !wanted && has {
             me.subscribed.remove(track);
+            self.leave_audience(subscriber, publisher, track);
             self.outputs
                 .push_back(Output::Unsubscribe { subscriber: subscriber.clone(), track: track.clone() });
         }
+    }
+
+    fn note_opinion(&mut self, of: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
+        if let Some(published) = self.published_mut(publisher, track) {
+            published.audience.opinions.insert(of.clone());
+        }
+    }
+
+    fn leave_audience(&mut self, subscriber: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
+        if let Some(published) = self.published_mut(publisher, track) {
+            published.audience.remove(subscriber);
+            self.unreviewed.insert(track.clone());
+        }
+    }
+
+    /// A participant has left: its part in others' audiences ends.
+    pub(crate) fn forget_subscriptions_of(&mut self, gone: &Participant) {
+        for track in gone.choices.keys().chain(gone.settings.keys()).chain(&gone.told_forbidden) {
+            let Some(publisher) = self.publishers.get(track).cloned() else { continue };
+            if let Some(published) = self.published_mut(&publisher, track) {
+                published.audience.opinions.remove(&gone.sid);
+            }
+        }
+        for (track, publisher) in &gone.subscribed {
+            self.leave_audience(&gone.sid, publisher, track);
+            self.outputs
+                .push_back(Output::Unsubscribe { subscriber: gone.sid.clone(), track: track.clone() });
+        }
+    }
+
+    fn published_mut(&mut self, publisher: &ParticipantSid, track: &TrackSid) -> Option<&mut Track> {
+        self.participants.get_mut(publisher)?.track_mut(track.as_str())
     }
 
     /// `subscription_permission_update`, when it is news: clients take for granted that they may.
@@ -92,6 +129,7 @@ impl Room {
                 track_sid: track.to_string(),
                 allowed,
             };
+            self.note_opinion(subscriber, publisher, track);
             self.signal(subscriber, Message::SubscriptionPermissionUpdate(update));
         }
     }
@@ -101,6 +139,7 @@ impl Room {
         let Some(me) = self.participants.get_mut(subscriber) else { return };
         let Some(publisher) = me.subscribed.get(track).cloned() else { return };
         me.choices.insert(track.clone(), false);
+        self.note_opinion(subscriber, &publisher, track);
         self.reconcile(subscriber, &publisher, track);
         self.refuse_subscription(subscriber, track.as_str(), proto::SubscriptionError::SeCodecUnsupported);
     }
@@ -130,6 +169,7 @@ impl Room {
             if let Some(me) = self.participants.get_mut(sid) {
                 me.choices.insert(track.clone(), update.subscribe);
             }
+            self.note_opinion(sid, &publisher, &track);
             self.reconcile(sid, &publisher, &track);
         }
     }
@@ -149,8 +189,8 @@ impl Room {
                 height: if update.height > 0 { update.height } else { update.width.saturating_mul(9) / 16 },
             };
             me.settings.insert(track.clone(), setting);
+            self.note_opinion(sid, &publisher, &track);
             self.prefer(sid, &track);
-            self.raise_subscribed_quality(&publisher, &track);
         }
     }
 
@@ -160,7 +200,8 @@ impl Room {
         sid: &ParticipantSid,
         rules: proto::SubscriptionPermission,
     ) {
-        if rules.track_permissions.len() > limit::TRACKS_PER_REQUEST {
+        let tracks: usize = rules.track_permissions.iter().map(|rule| rule.track_sids.len()).sum();
+        if rules.track_permissions.len() > limit::TRACKS_PER_REQUEST || tracks > limit::TRACKS_IN_RULES {
             return;
         }
         let rules = match rules.all_participants {
@@ -171,10 +212,25 @@ impl Room {
             },
         };
         let Some(owner) = self.participants.get_mut(sid) else { return };
+        if owner.announcements.has_some() {
+            self.apply_rules(sid, rules);
+        } else {
+            owner.waiting_rules = Some(rules);
+        }
+    }
+
+    pub(crate) fn apply_rules(&mut self, sid: &ParticipantSid, rules: Option<SubscriptionRules>) {
+        let Some(owner) = self.participants.get_mut(sid) else { return };
         owner.subscription_rules = rules;
+        owner.waiting_rules = None;
+        let before = self.outputs.len();
         let tracks: Vec<_> = owner.tracks.iter().map(|track| track.sid.clone()).collect();
         for track in tracks {
             self.offer_to_everyone(sid, &track);
+        }
+        let told = (self.outputs.len() - before) * TOLD_BYTES;
+        if let Some(owner) = self.participants.get_mut(sid) {
+            owner.announcements.spend(told);
         }
         self.review_data_rules(sid);
     }
@@ -184,11 +240,10 @@ impl Room {
     fn rules_by_identity(&self, rules: Vec<proto::TrackPermission>) -> Option<SubscriptionRules> {
         let mut by_identity = SubscriptionRules::new();
         for rule in rules {
-            let named = |participant: &&Participant| participant.sid.as_str() == rule.participant_sid;
             let identity = match (rule.participant_identity.as_str(), rule.participant_sid.as_str()) {
                 ("", "") => return None,
                 // Somebody who has left.
-                ("", _) => match self.participants.values().find(named) {
+                ("", _) => match self.participants.get(rule.participant_sid.as_str()) {
                     Some(participant) => participant.identity.clone(),
                     None => continue,
                 },
@@ -201,13 +256,13 @@ impl Room {
 
     /// The owner and id of a published track by its name.
     pub(crate) fn find_track(&self, name: &str) -> Option<(ParticipantSid, TrackSid)> {
-        self.participants
-            .values()
-            .find_map(|owner| owner.track(name).map(|track| (owner.sid.clone(), track.sid.clone())))
+        self.publishers.get_key_value(name).map(|(track, owner)| (owner.clone(), track.clone()))
     }
 
     /// The layer a subscriber should get now; `None` = nothing.
     pub(crate) fn preferred_layer(&self, subscriber: &ParticipantSid, track: &TrackSid) -> Option<Layer> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         let me = self.participants.get(subscriber)?;
         let owner = self.participants.get(me.subscribed.get(track)?)?;
         let published = owner.track(track.as_str())?;
@@ -225,10 +280,22 @@ impl Room {
         Some(by_size.min(setting.quality))
     }
 
+    /// Says at which layer a subscriber gets a track from now on.
     fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
         let layer = self.preferred_layer(subscriber, track);
-        let (subscriber, track) = (subscriber.clone(), track.clone());
-        self.outputs.push_back(Output::Prefer { subscriber, track, layer });
+        let me = self.participants.get(subscriber);
+        let Some(publisher) = me.and_then(|me| me.subscribed.get(track)).cloned() else { return };
+        if let Some(published) = self.published_mut(&publisher, track) {
+            published.audience.set(subscriber, layer);
+            self.unreviewed.insert(track.clone());
+        }
+        self.outputs.push_back(Output::Prefer {
+            subscriber: subscriber.clone(),
+            track: track.clone(),
+            layer,
+        });
+        // Layers nobody watched were switched off; somebody watches now.
+        self.raise_subscribed_quality(&publisher, track);
     }
 }
 

@@ -23,12 +23,15 @@ use super::{DataChannel, Moment, Output, RoomEvent, limit};
 
 mod clients;
 mod data_track;
+mod load;
 
 /// A room and everything it said, by who was told.
 struct Stage {
     room: Room,
     now: Moment,
     told: Vec<(ParticipantSid, Message)>,
+    /// Messages made; one may go to many.
+    messages: usize,
     outputs: Vec<Output>,
 }
 
@@ -48,7 +51,13 @@ impl Stage {
         };
         change(&mut policy);
         let now = Moment { at: Instant::now(), unix_ms: 1_000 };
-        Self { room: Room::new("hall".into(), policy, now), now, told: Vec::new(), outputs: Vec::new() }
+        Self {
+            room: Room::new("hall".into(), policy, now),
+            now,
+            told: Vec::new(),
+            messages: 0,
+            outputs: Vec::new(),
+        }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -70,7 +79,10 @@ impl Stage {
     fn collect(&mut self) {
         while let Some(output) = self.room.poll_output() {
             match output {
-                Output::Signal { to, message } => self.told.push((to, *message)),
+                Output::Signal { to, message } => {
+                    self.messages += 1;
+                    self.told.extend(to.into_iter().map(|to| (to, (*message).clone())));
+                }
                 other => self.outputs.push(other),
             }
         }
@@ -79,6 +91,7 @@ impl Stage {
     fn forget(&mut self) {
         self.collect();
         self.told.clear();
+        self.messages = 0;
         self.outputs.clear();
     }
 
@@ -133,9 +146,12 @@ fn layers() -> Vec<proto::VideoLayer> {
 fn joiner(identity: &str) -> Joiner {
     Joiner {
         identity: identity.into(),
+        holder: identity.into(),
+        issued_s: 0,
         name: identity.to_uppercase(),
         metadata: String::new(),
         attributes: HashMap::new(),
+        own_words_bytes: 0,
         kind: proto::participant_info::Kind::Standard,
         permission: proto::ParticipantPermission {
             can_subscribe: true,

@@ -5,6 +5,8 @@ use aura_media::{Codec, MediaKind};
 use aura_types::TrackSid;
 use livekit_protocol as proto;
 
+use super::audience::Audience;
+
 /// Announced by `add_track`, media not seen yet.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingTrack {
@@ -40,6 +42,7 @@ pub(crate) struct Track {
     pub(crate) announced_qualities: Option<[bool; 3]>,
     /// Whether the publisher was last told to send AIC; `None` = it was told nothing and decides.
     pub(crate) announced_aic: Option<bool>,
+    pub(crate) audience: Audience,
 }
 
 impl Track {

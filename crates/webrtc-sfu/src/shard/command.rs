@@ -5,23 +5,15 @@ use std::sync::Arc;
 
 use aura_types::ParticipantSid;
 use livekit_protocol as proto;
-use tokio::sync::{mpsc, oneshot};
+use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::signal_queue::SignalSender;
 use super::socket::Wake;
 use crate::engine::RoomEvent;
 use crate::engine::admin::{AdminError, AdminReply, AdminRequest};
 use crate::engine::participant::Joiner;
 use crate::engine::room::Refusal;
-
-/// A message to a participant's signalling connection.
-#[derive(Debug)]
-pub(crate) enum Outbound {
-    Message(Box<proto::signal_response::Message>),
-    /// The next refreshed token must say this.
-    Token(Box<TokenFacts>),
-    /// Nothing more will come: close.
-    Close,
-}
 
 /// What a participant's refreshed token carries.
 #[derive(Debug, Clone)]
@@ -30,6 +22,13 @@ pub(crate) struct TokenFacts {
     pub(crate) metadata: String,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) permission: proto::ParticipantPermission,
+}
+
+impl TokenFacts {
+    pub(crate) fn bytes(&self) -> usize {
+        let attributes: usize = self.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+        self.name.len() + self.metadata.len() + attributes
+    }
 }
 
 /// A participant's open signalling connection, as the shard knows it.
@@ -55,6 +54,14 @@ pub(crate) struct JoinExtras {
     pub(crate) sync_state: Option<proto::SyncState>,
 }
 
+impl JoinExtras {
+    pub(crate) fn bytes(&self) -> usize {
+        let tracks: usize = self.add_tracks.iter().map(proto::AddTrackRequest::encoded_len).sum();
+        let offer = self.publisher_offer.as_ref().map_or(0, proto::SessionDescription::encoded_len);
+        tracks + offer + self.sync_state.as_ref().map_or(0, proto::SyncState::encoded_len)
+    }
+}
+
 /// A request to a shard.
 pub(crate) enum Command {
     Join {
@@ -63,7 +70,7 @@ pub(crate) enum Command {
         configuration: Option<Box<proto::RoomConfiguration>>,
         joiner: Box<Joiner>,
         extras: Box<JoinExtras>,
-        outbound: mpsc::Sender<Outbound>,
+        outbound: SignalSender,
         reply: oneshot::Sender<Result<SignalSession, JoinFailure>>,
     },
     Resume {
@@ -72,7 +79,7 @@ pub(crate) enum Command {
         participant: String,
         identity: String,
         extras: Box<JoinExtras>,
-        outbound: mpsc::Sender<Outbound>,
+        outbound: SignalSender,
         reply: oneshot::Sender<Result<SignalSession, JoinFailure>>,
     },
     Signal {
@@ -103,6 +110,25 @@ pub(crate) enum Command {
         room: String,
         reply: oneshot::Sender<bool>,
     },
+    /// Sends these away, if they are there, and refuses their tokens issued before a moment (Unix seconds).
+    Refuse {
+        room: String,
+        identities: Vec<String>,
+        issued_before_s: i64,
+        reply: oneshot::Sender<()>,
+    },
+    /// Takes a refusal back.
+    Admit {
+        room: String,
+        identity: String,
+        reply: oneshot::Sender<()>,
+    },
+    IsRefused {
+        room: String,
+        identity: String,
+        issued_s: i64,
+        reply: oneshot::Sender<bool>,
+    },
     /// The first frame of an ICE-TCP connection whose user name belongs to this shard.
     TcpOpened {
         remote: SocketAddr,
@@ -122,9 +148,20 @@ pub(crate) enum Command {
 /// Sends commands to one shard's thread.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardHandle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Queued>,
+    /// Room for bytes of clients' messages.
+    bytes: Arc<Semaphore>,
     wake: Arc<Wake>,
 }
+
+/// A command on its way, with the room it takes until it is carried out.
+pub(crate) struct Queued {
+    pub(crate) command: Command,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Bytes of clients' messages that may wait for a shard; who brings more waits outside.
+const QUEUED_BYTES: usize = 64 * 1024 * 1024;
 
 /// The shard's thread is gone.
 #[derive(Debug, thiserror::Error)]
@@ -132,13 +169,25 @@ pub(crate) struct ShardHandle {
 pub(crate) struct ShardStopped;
 
 impl ShardHandle {
-    pub(crate) fn new(commands: mpsc::Sender<Command>, wake: Arc<Wake>) -> Self {
-        Self { commands, wake }
+    pub(crate) fn new(commands: mpsc::Sender<Queued>, wake: Arc<Wake>) -> Self {
+        Self { commands, bytes: Arc::new(Semaphore::new(QUEUED_BYTES)), wake }
     }
 
     /// Waits while the shard is busy; fails only when it has stopped.
     pub(crate) async fn send(&self, command: Command) -> Result<(), ShardStopped> {
-        self.commands.send(command).await.map_err(|_| ShardStopped)?;
+        self.send_sized(command, 0).await
+    }
+
+    /// The same for a command that carries a client's message of this size.
+    pub(crate) async fn send_sized(&self, command: Command, bytes: usize) -> Result<(), ShardStopped> {
+        let room = match u32::try_from(bytes.min(QUEUED_BYTES)).unwrap_or(u32::MAX) {
+            0 => None,
+            bytes => {
+                let room = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
+                Some(room.map_err(|_| ShardStopped)?)
+            }
+        };
+        self.commands.send(Queued { command, _room: room }).await.map_err(|_| ShardStopped)?;
         self.wake.wake();
         Ok(())
     }
@@ -148,8 +197,17 @@ impl ShardHandle {
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, ShardStopped> {
+        self.ask_sized(0, request).await
+    }
+
+    /// The same for a request that carries a client's message of this size.
+    pub(crate) async fn ask_sized<T>(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, ShardStopped> {
         let (reply, answer) = oneshot::channel();
-        self.send(request(reply)).await?;
+        self.send_sized(request(reply), bytes).await?;
         answer.await.map_err(|_| ShardStopped)
     }
 }

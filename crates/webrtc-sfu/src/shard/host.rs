@@ -6,10 +6,9 @@ use std::sync::Arc;
 use aura_media::timeline::PublisherClock;
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
-use tokio::sync::mpsc;
 
-use super::command::Outbound;
 use super::fanout::TrackId;
+use super::signal_queue::{Outbound, SignalSender};
 use crate::engine::room::Room;
 use crate::transport::PeerId;
 use crate::transport::sdp::OfferedSection;
@@ -23,7 +22,7 @@ pub(crate) struct Link {
     pub(crate) subscriber: PeerId,
     /// The connection whose being up makes the participant active.
     pub(crate) primary: PeerId,
-    pub(crate) outbound: Option<mpsc::Sender<Outbound>>,
+    pub(crate) outbound: Option<SignalSender>,
     pub(crate) session: u64,
     /// Publishing sections whose track has not been promised by `add_track` yet.
     pub(crate) unclaimed: Vec<OfferedSection>,
@@ -34,14 +33,14 @@ impl Link {
     /// Queues a message for the client. A client that does not read is cut off rather than waited for.
     pub(crate) fn send(&mut self, message: Outbound) {
         if let Some(outbound) = &self.outbound
-            && outbound.try_send(message).is_err()
+            && outbound.send(message).is_err()
         {
             self.outbound = None;
         }
     }
 
     pub(crate) fn signal(&mut self, message: proto::signal_response::Message) {
-        self.send(Outbound::Message(Box::new(message)));
+        self.send(Outbound::message(message));
     }
 }
 

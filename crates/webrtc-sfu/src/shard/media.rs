@@ -141,13 +141,22 @@ impl Shard {
     /// Lets every copy of a track choose its layer from those alive, and asks for the keyframes that needs. Copies whose
     /// subscriber is not connected yet would make the publisher send keyframes to nobody.
     pub(crate) fn choose_layers(&mut self, id: TrackId, now: Instant) {
+        self.choose_layers_of(id, None, now);
+    }
+
+    /// The same for one subscriber's copy: what it changes about itself is no matter of the others.
+    pub(crate) fn choose_layer(&mut self, id: TrackId, subscriber: PeerId, now: Instant) {
+        self.choose_layers_of(id, Some(subscriber), now);
+    }
+
+    fn choose_layers_of(&mut self, id: TrackId, only: Option<PeerId>, now: Instant) {
         let Some(track) = self.tracks.get_mut(id) else { return };
         if track.kind != MediaKind::Video || !track.open {
             return;
         }
         let candidates = track.candidate_layers(now);
         let mut wanted = [false; 3];
-        for copy in &mut track.copies {
+        for copy in track.copies.iter_mut().filter(|copy| only.is_none_or(|only| only == copy.subscriber)) {
             let connected = self.peers.get(copy.subscriber).is_some_and(|slot| slot.peer.connected);
             if let Some(layer) = copy.down.choose_layer(candidates).filter(|_| connected) {
                 wanted[layer.index()] = true;
@@ -162,7 +171,7 @@ impl Shard {
     pub(crate) fn choose_layers_for(&mut self, subscriber: PeerId, now: Instant) {
         let Some(slot) = self.peers.get(subscriber) else { return };
         for copy in slot.copies.values().cloned().collect::<Vec<_>>() {
-            self.choose_layers(copy.track, now);
+            self.choose_layer(copy.track, subscriber, now);
         }
     }
 
@@ -187,7 +196,7 @@ impl Shard {
             if let Some(copy) = self.tracks.get_mut(copy.track).and_then(|track| track.copy_mut(subscriber)) {
                 copy.down.limit(cap);
             }
-            self.choose_layers(copy.track, now);
+            self.choose_layer(copy.track, subscriber, now);
         }
     }
 

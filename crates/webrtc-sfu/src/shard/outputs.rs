@@ -10,8 +10,9 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::command::{Outbound, TokenFacts};
+use super::command::TokenFacts;
 use super::fanout::{Copy, CopyId, TrackId};
+use super::signal_queue::{Outbound, encode};
 use super::worker::Shard;
 use crate::engine::forward::DownTrack;
 use crate::engine::{DataChannel, Moment, Output, RoomEvent};
@@ -28,8 +29,11 @@ impl Shard {
             let Some(output) = host.room.poll_output() else { break };
             match output {
                 Output::Signal { to, message } => {
-                    if let Some(link) = host.links.get_mut(&to) {
-                        link.send(Outbound::Message(message));
+                    let bytes = encode(*message);
+                    for sid in &to {
+                        if let Some(link) = host.links.get_mut(sid) {
+                            link.send(Outbound::Message(bytes.clone()));
+                        }
                     }
                 }
                 Output::TokenChanged { of } => self.send_token(room, &of),
@@ -46,7 +50,7 @@ impl Shard {
                         if let Some(copy) = self.tracks.get_mut(id).and_then(|track| track.copy_mut(peer)) {
                             copy.down.prefer(layer);
                         }
-                        self.choose_layers(id, now.at);
+                        self.choose_layer(id, peer, now.at);
                     }
                 }
                 Output::Gate { track, open } => {
@@ -120,7 +124,7 @@ impl Shard {
     /// Negotiates at the end of the turn: many changes, one description.
     fn negotiate_soon(&mut self, room: &Arc<str>, participant: &ParticipantSid) {
         let waiting = (Arc::clone(room), participant.clone());
-        if !self.negotiations.contains(&waiting) {
+        if self.negotiating.insert(waiting.clone()) {
             self.negotiations.push_back(waiting);
         }
     }
@@ -128,7 +132,9 @@ impl Shard {
     /// Runs waiting negotiations, a few per turn: each writes a whole description, and packets wait meanwhile.
     pub(crate) fn run_negotiations(&mut self, now: Instant) {
         for _ in 0..NEGOTIATIONS_PER_TURN {
-            let Some((room, participant)) = self.negotiations.pop_front() else { return };
+            let Some(waiting) = self.negotiations.pop_front() else { return };
+            self.negotiating.remove(&waiting);
+            let (room, participant) = waiting;
             self.pump_negotiation(&room, &participant, now);
         }
         if !self.negotiations.is_empty() {
@@ -197,7 +203,7 @@ impl Shard {
                 redundancy: Redundancy::new(MAX_DEPTH),
                 since: now,
             });
-            self.choose_layers(id, now);
+            self.choose_layer(id, peer, now);
             self.review_codec(id, now);
         }
     }

@@ -11,12 +11,12 @@ use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use str0m::media::Mid;
 use str0m::rtp::Ssrc;
-use tokio::sync::mpsc;
 
 use super::aic::AicTrack;
-use super::command::{JoinExtras, JoinFailure, Outbound, SignalSession};
+use super::command::{JoinExtras, JoinFailure, SignalSession};
 use super::fanout::PublishedTrack;
 use super::host::Link;
+use super::signal_queue::{Outbound, SignalSender};
 use super::worker::Shard;
 use crate::engine::Moment;
 use crate::engine::participant::{ConnectionMode, Joiner};
@@ -26,6 +26,12 @@ use crate::engine::track::layer_of_quality;
 use crate::transport::sdp::{OfferedSection, PublishWish};
 use crate::transport::{PeerId, Role, TransportError, guarded};
 
+/// The first and last word to a client that may not come in.
+fn refuse(outbound: &SignalSender, reason: proto::DisconnectReason) {
+    let message = leave(reason, proto::leave_request::Action::Disconnect);
+    let _ = outbound.send(Outbound::message(message));
+}
+
 impl Shard {
     /// Lets a participant in and opens its connections.
     pub(crate) fn join(
@@ -34,9 +40,14 @@ impl Shard {
         configuration: Option<&proto::RoomConfiguration>,
         joiner: Joiner,
         extras: JoinExtras,
-        outbound: mpsc::Sender<Outbound>,
+        outbound: SignalSender,
         now: Moment,
     ) -> Result<SignalSession, JoinFailure> {
+        // Looked up before the upgrade too; who was sent away in between is caught here.
+        if self.refusals.refuses(room, &joiner.holder, joiner.issued_s) {
+            refuse(&outbound, proto::DisconnectReason::ParticipantRemoved);
+            return Err(JoinFailure::Refused(Refusal::SentAway));
+        }
         let name = self.ensure_room(room, configuration, now);
         let mode = joiner.mode;
         let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
@@ -45,10 +56,8 @@ impl Shard {
         let reuses_sections = !joiner.client.browser.to_lowercase().ends_with("safari");
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
-            Err(refusal @ Refusal::RoomFull) => {
-                let message =
-                    leave(proto::DisconnectReason::JoinFailure, proto::leave_request::Action::Disconnect);
-                let _ = outbound.try_send(Outbound::Message(Box::new(message)));
+            Err(refusal) => {
+                refuse(&outbound, proto::DisconnectReason::JoinFailure);
                 self.carry_out(&name, now);
                 return Err(JoinFailure::Refused(refusal));
             }
@@ -100,7 +109,7 @@ impl Shard {
         participant: &str,
         identity: &str,
         extras: JoinExtras,
-        outbound: mpsc::Sender<Outbound>,
+        outbound: SignalSender,
         now: Moment,
     ) -> Result<SignalSession, JoinFailure> {
         let known = self.rooms.get_mut(room).and_then(|host| {
@@ -111,7 +120,7 @@ impl Shard {
         let Some((name, host, participant)) = known else {
             let message =
                 leave(proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
-            let _ = outbound.try_send(Outbound::Message(Box::new(message)));
+            let _ = outbound.send(Outbound::message(message));
             return Err(JoinFailure::UnknownParticipant);
         };
         let Some(link) = host.links.get_mut(&participant) else {

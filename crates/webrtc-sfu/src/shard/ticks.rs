@@ -68,6 +68,7 @@ impl Shard {
         if due(&mut self.duties.rooms, now.at, Duration::from_secs(1)) {
             self.review_connections(now);
             self.review_presence(now.at);
+            self.refusals.forget_old(now.at);
             for name in self.room_names() {
                 if let Some(host) = self.rooms.get_mut(&name) {
                     host.room.tick(now);

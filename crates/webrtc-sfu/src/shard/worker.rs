@@ -1,6 +1,6 @@
 //! The shard's thread: its state, its loop, and the small things all parts of it use.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use livekit_protocol as proto;
 use tokio::sync::mpsc;
 
 use super::aic::Transcoding;
-use super::command::{Command, EventSender};
+use super::command::{Command, EventSender, Queued};
 use super::counters::Counters;
 use super::demux::{Demux, Path};
 use super::fanout::Tracks;
@@ -20,6 +20,7 @@ use super::socket::{BatchSocket, RECEIVE_BATCH, Wake};
 use super::ticks::Duties;
 use crate::engine::admin::AdminError;
 use crate::engine::data::DataRefusal;
+use crate::engine::refusals::Refusals;
 use crate::engine::room::{Room, RoomPolicy};
 use crate::engine::{DataChannel, Moment};
 use crate::transport::peer::Peer;
@@ -41,7 +42,7 @@ pub(crate) struct Shard {
     pub(crate) policy: RoomPolicy,
     pub(crate) socket: Option<BatchSocket>,
     pub(crate) wake: Arc<Wake>,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::Receiver<Queued>,
     pub(crate) events: EventSender,
     pub(crate) clock: SharedClock,
     pub(crate) ufrags: UfragDirectory,
@@ -49,10 +50,13 @@ pub(crate) struct Shard {
     pub(crate) tracks: Tracks,
     pub(crate) demux: Demux,
     pub(crate) rooms: HashMap<Arc<str>, Host>,
+    pub(crate) refusals: Refusals,
     /// Rooms the packet path left outputs in.
     pub(crate) rooms_with_output: Vec<Arc<str>>,
     /// Participants whose receiving connection has something to negotiate.
     pub(crate) negotiations: VecDeque<(Arc<str>, ParticipantSid)>,
+    /// The same, to know who waits already.
+    pub(crate) negotiating: HashSet<(Arc<str>, ParticipantSid)>,
     pub(crate) tcp: HashMap<SocketAddr, mpsc::Sender<Vec<u8>>>,
     pub(crate) duties: Duties,
     pub(crate) transcoding: Transcoding,
@@ -82,7 +86,7 @@ impl Shard {
         self.settle(now);
         for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
-                Ok(command) => self.execute(command, now),
+                Ok(queued) => self.execute(queued.command, now),
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => {
                     self.stopping = true;
@@ -398,6 +402,17 @@ impl Shard {
             Command::HasRoom { room, reply } => {
                 let _ = reply.send(self.rooms.contains_key(room.as_str()));
             }
+            Command::Refuse { room, identities, issued_before_s, reply } => {
+                self.refuse(&room, &identities, issued_before_s, now);
+                let _ = reply.send(());
+            }
+            Command::Admit { room, identity, reply } => {
+                self.refusals.admit(&room, &identity);
+                let _ = reply.send(());
+            }
+            Command::IsRefused { room, identity, issued_s, reply } => {
+                let _ = reply.send(self.refusals.refuses(&room, &identity, issued_s));
+            }
             Command::TcpOpened { remote, writer } => {
                 self.tcp.insert(remote, writer);
             }
@@ -418,6 +433,18 @@ impl Shard {
                 self.stopping = true;
             }
         }
+    }
+
+    fn refuse(&mut self, room: &str, identities: &[String], issued_before_s: i64, now: Moment) {
+        for identity in identities {
+            self.refusals.refuse(room, identity, issued_before_s, now.at);
+        }
+        let Some(host) = self.rooms.get_mut(room) else { return };
+        let name = Arc::clone(&host.name);
+        for identity in identities {
+            host.room.send_away(identity, now);
+        }
+        self.carry_out(&name, now);
     }
 
     fn administer(

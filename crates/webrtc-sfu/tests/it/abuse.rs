@@ -3,13 +3,16 @@
 use std::io::Write as _;
 use std::net::UdpSocket;
 
+use aura_testkit::tokens;
 use futures_util::SinkExt as _;
 use livekit_protocol as proto;
+use prost::Message as _;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::Sfu;
+use crate::harness::{KEY, SECRET, Sfu, join_token};
 
 /// A join still works.
 async fn is_alive(sfu: &Sfu) {
@@ -194,6 +197,63 @@ async fn a_client_may_promise_only_so_many_tracks() {
         })
         .await;
     assert_eq!((accepted, refusal), (20, proto::request_response::Reason::LimitExceeded as i32));
+}
+
+/// Bytes of memory this process holds.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_metadata_costs_the_flooder_its_connection_and_others_nothing() {
+    use proto::request_response::Reason;
+    let sfu = Sfu::start().await;
+    let (mut bob, _) = sfu.join("hall", "bob").await;
+    // They never read: what is meant for them waits in the server.
+    let mut silent = Vec::new();
+    for index in 0..20 {
+        silent.push(sfu.connect(&join_token("hall", &format!("silent-{index}"))).await.unwrap());
+    }
+    let grants = json!({ "roomJoin": true, "room": "hall", "canUpdateOwnMetadata": true });
+    let token = tokens::livekit(KEY, SECRET, json!({ "sub": "eve", "video": grants }));
+    let mut eve = sfu.connect(&token).await.unwrap();
+    let before = resident();
+    for index in 0..200 {
+        let update = proto::UpdateParticipantMetadata {
+            metadata: "x".repeat(512 * 1024),
+            request_id: index + 1,
+            ..Default::default()
+        };
+        let request = proto::SignalRequest { message: Some(Request::UpdateMetadata(update)) };
+        if eve.socket.send(Message::Binary(request.encode_to_vec().into())).await.is_err() {
+            break;
+        }
+    }
+    let mut reasons = Vec::new();
+    while let Some(message) = eve.next().await {
+        if let Response::RequestResponse(response) = message {
+            reasons.push(response.reason);
+        }
+    }
+    // Hanging up on a sender may cost it the last answers; it was told before.
+    assert!(reasons.contains(&(Reason::LimitExceeded as i32)) || reasons.is_empty(), "{reasons:?}");
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 256 * 1024 * 1024, "{grown} bytes");
+
+    bob.send(Request::PingReq(proto::Ping { timestamp: 1, rtt: 0 })).await;
+    let mut large = 0;
+    bob.until(|message| match message {
+        Response::Update(update) => {
+            large += update.participants.iter().filter(|p| p.metadata.len() > 1_000).count();
+            None
+        }
+        Response::PongResp(_) => Some(()),
+        _ => None,
+    })
+    .await;
+    assert!(large <= 2, "{large} large updates");
+    is_alive(&sfu).await;
 }
 
 /// Packets that look like each protocol of the media port, each broken in its own way.

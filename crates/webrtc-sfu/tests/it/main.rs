@@ -8,4 +8,5 @@ mod clients;
 mod control;
 mod data_tracks;
 mod harness;
+mod refusals;
 mod tokens;

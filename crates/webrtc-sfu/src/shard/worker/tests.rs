@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use aura_types::{Clock as _, ManualClock, SystemClock};
+use futures_util::FutureExt as _;
+use prost::Message as _;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -15,7 +17,8 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 use super::*;
 use crate::engine::participant::{ConnectionMode, Joiner};
 use crate::shard::aic::TranscodedSender;
-use crate::shard::command::{JoinExtras, Outbound, SignalSession};
+use crate::shard::command::{JoinExtras, SignalSession};
+use crate::shard::signal_queue::{Outbound, SignalReceiver, signal_queue};
 
 const ROOM: &str = "hall";
 const STEP: Duration = Duration::from_millis(5);
@@ -25,14 +28,14 @@ struct Stage {
     shard: Shard,
     clock: ManualClock,
     clients: Vec<Client>,
-    _commands: mpsc::Sender<Command>,
+    _commands: mpsc::Sender<Queued>,
     _events: mpsc::Receiver<crate::engine::RoomEvent>,
 }
 
 /// A participant with a connection each way, as far as it needs them.
 struct Client {
     session: SignalSession,
-    messages: mpsc::Receiver<Outbound>,
+    messages: SignalReceiver,
     heard: Vec<Response>,
     connections: [Option<Connection>; 2],
     received: Vec<Packet>,
@@ -94,8 +97,10 @@ impl Stage {
             tracks: Default::default(),
             demux: Default::default(),
             rooms: Default::default(),
+            refusals: Default::default(),
             rooms_with_output: Vec::new(),
             negotiations: Default::default(),
+            negotiating: Default::default(),
             tcp: Default::default(),
             duties: Duties::new(clock.shared().monotonic()),
             transcoding: Transcoding {
@@ -117,9 +122,12 @@ impl Stage {
     fn join(&mut self, identity: &str) -> usize {
         let joiner = Joiner {
             identity: identity.into(),
+            holder: identity.into(),
+            issued_s: 0,
             name: String::new(),
             metadata: String::new(),
             attributes: HashMap::new(),
+            own_words_bytes: 0,
             kind: proto::participant_info::Kind::Standard,
             kind_details: Vec::new(),
             permission: proto::ParticipantPermission {
@@ -134,7 +142,7 @@ impl Stage {
             auto_subscribe_data: false,
             token_allowance: usize::MAX,
         };
-        let (outbound, messages) = mpsc::channel(1_000);
+        let (outbound, messages) = signal_queue();
         let now = self.shard.moment();
         let extras = JoinExtras::default();
         let session = self.shard.join(ROOM, None, joiner, extras, outbound, now).unwrap();
@@ -252,9 +260,10 @@ impl Stage {
 
     fn listen(&mut self) {
         for index in 0..self.clients.len() {
-            while let Ok(outbound) = self.clients[index].messages.try_recv() {
-                let Outbound::Message(message) = outbound else { continue };
-                match &*message {
+            while let Some(Some(outbound)) = self.clients[index].messages.recv().now_or_never() {
+                let Outbound::Message(bytes) = outbound else { continue };
+                let message = proto::SignalResponse::decode(bytes).unwrap().message.unwrap();
+                match &message {
                     Response::Answer(answer) => {
                         let connection = self.connection(index, PUBLISHER);
                         let pending = connection.pending.take().unwrap();
@@ -274,7 +283,7 @@ impl Stage {
                     }
                     _ => {}
                 }
-                self.clients[index].heard.push(*message);
+                self.clients[index].heard.push(message);
             }
         }
     }
