@@ -193,6 +193,20 @@ async fn the_host_mutes_and_removes() -> Outcome {
     }
     bob.window.see_gone(&id("leave")).await?;
     alice.window.see_gone(&row).await?;
+    // Told why, without a button that would lead back here; a reload says the same.
+    let told = "h1:has-text(\"The host removed you\")";
+    bob.window.see(told).await?;
+    assert_eq!(bob.window.count(&id("rejoin")).await?, 0);
+    bob.window.reload().await?;
+    bob.window.see(told).await?;
+
+    let removed = format!("{} :has-text(\"Bob\")", id("removed-people"));
+    alice.window.see(&removed).await?;
+    alice.window.click(&id("let-back-in")).await?;
+    alice.window.see_gone(&removed).await?;
+    bob.window.reload().await?;
+    bob.window.click(&id("join")).await?;
+    bob.window.see(&id("leave")).await?;
     Ok(())
 }
 

@@ -282,3 +282,56 @@ async fn the_web_app_tells_of_the_outage_and_comes_back() -> Outcome {
 async fn the_web_app_comes_back_after_a_long_outage() -> Outcome {
     the_web_app_comes_back_after(Duration::from_secs(20)).await
 }
+
+/// What the media server says to a token: the status of `/rtc/validate`, which is that of joining.
+async fn told(stack: &Stack, token: &Value) -> anyhow::Result<u16> {
+    let token = token.as_str().ok_or_else(|| anyhow!("no token"))?;
+    let url = format!("{}/rtc/validate?access_token={token}", stack.sfu.http_url());
+    Ok(reqwest::get(url).await?.status().as_u16())
+}
+
+async fn refused(stack: &Stack, token: &Value, what: &str) {
+    wait::until(what, JOIN_LIMIT, || async {
+        match told(stack, token).await {
+            Ok(403) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_was_removed_stays_out_also_when_the_sfu_was_away_or_has_forgotten() -> Outcome {
+    let _turn = fixture::turn().await;
+    let mut stack = Stack::start().await?;
+    let (alice, bob) = tokio::try_join!(async { stack.api().sign_up("Alice").await }, async {
+        stack.api().sign_up("Bob").await
+    })?;
+    let room = alice.create_room("Behind closed doors").await?;
+    alice.invite(&room, &bob).await?;
+    let invite = alice.post(&format!("/rooms/{room}/invites"), json!({})).await?;
+    let link = format!("/invites/{}/join", invite["token"].as_str().unwrap_or_default());
+    let (_, guest) =
+        stack.api().send(Method::POST, &link, None, Some(&json!({ "display_name": "Gus" }))).await?;
+    let token = bob.join(&room).await?["token"].clone();
+    assert_eq!((told(&stack, &token).await?, told(&stack, &guest["token"]).await?), (200, 200));
+
+    alice.delete(&format!("/rooms/{room}/participants/{}", bob.id)).await?;
+    assert_eq!(told(&stack, &token).await?, 403, "at once");
+    assert_eq!(told(&stack, &guest["token"]).await?, 200, "others may come");
+    let (status, _) = bob.send(Method::POST, &format!("/rooms/{room}/token"), Some(&json!({}))).await?;
+    assert_eq!(status, 403, "and gets no other");
+
+    stack.sfu.kill().await?;
+    let identity = guest["identity"].as_str().unwrap_or_default();
+    alice.delete(&format!("/rooms/{room}/participants/{identity}")).await?;
+    stack.sfu.restart().await?;
+    refused(&stack, &token, "the restarted media server is told who was removed before").await;
+    refused(&stack, &guest["token"], "and who was removed while it was away").await;
+
+    alice.delete(&format!("/rooms/{room}/removed/{}", bob.id)).await?;
+    assert_eq!(told(&stack, &token).await?, 200, "let back in");
+    assert_eq!(told(&stack, &guest["token"]).await?, 403, "not everybody");
+    bob.join(&room).await?;
+    Ok(())
+}

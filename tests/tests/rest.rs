@@ -255,6 +255,8 @@ async fn a_member_is_not_the_owner_and_a_guest_is_no_member() -> Outcome {
         "POST /api/v1/rooms/{room_id}/invites",
         "DELETE /api/v1/rooms/{room_id}/invites/{invite_id}",
         "DELETE /api/v1/rooms/{room_id}/participants/{identity}",
+        "GET /api/v1/rooms/{room_id}/removed",
+        "DELETE /api/v1/rooms/{room_id}/removed/{identity}",
         "POST /api/v1/rooms/{room_id}/participants/{identity}/mute",
     ];
     let guests = [

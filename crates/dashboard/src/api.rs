@@ -14,6 +14,7 @@ mod messages;
 mod object;
 mod participants;
 mod problem;
+mod removals;
 mod rooms;
 mod shares;
 
@@ -77,6 +78,8 @@ pub(crate) fn routes() -> (Router<App>, Router<App>, OpenApi) {
         .routes(routes!(participants::list_participants))
         .routes(routes!(participants::remove_participant))
         .routes(routes!(participants::mute_participant))
+        .routes(routes!(removals::list_removed))
+        .routes(routes!(removals::let_back_in))
         .routes(routes!(messages::list_messages, messages::post_message))
         .routes(routes!(calls::place_call, calls::list_calls))
         .routes(routes!(calls::read_call))

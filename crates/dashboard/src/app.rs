@@ -5,6 +5,7 @@ use crate::aic::Aic;
 use crate::calls::Calls;
 use crate::files::FileStore;
 use crate::notify::Notifier;
+use crate::removals::Removals;
 use crate::sfu::{JoinTokens, Sfu};
 use crate::site::Site;
 use crate::throttle::Throttle;
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) passwords: Passwords,
     pub(crate) calls: Calls,
     pub(crate) sfu: Sfu,
+    pub(crate) removals: Removals,
     pub(crate) aic: Aic,
     pub(crate) joins: JoinTokens,
     pub(crate) files: FileStore,

@@ -41,6 +41,7 @@ impl RetentionConfig {
             (retention::EVENTS, KEEP_DAYS),
             (retention::TOMBSTONES, KEEP_DAYS),
             (retention::GUESTS, KEEP_DAYS),
+            (retention::REMOVED_GUESTS, KEEP_DAYS),
         ])
     }
 }

@@ -18,6 +18,7 @@ mod grpc;
 mod housekeeping;
 mod model;
 mod notify;
+mod removals;
 mod secret;
 mod server;
 mod sfu;

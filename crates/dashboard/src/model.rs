@@ -23,7 +23,7 @@ pub(crate) use file::File;
 pub(crate) use invite::{Invite, InvitePreview};
 pub(crate) use join::{Join, Role};
 pub(crate) use message::Message;
-pub(crate) use participant::Participant;
+pub(crate) use participant::{Participant, RemovedPerson};
 pub(crate) use room::{Live, Room};
 pub(crate) use share::{Share, SharePreview};
 

@@ -45,6 +45,11 @@ pub(crate) fn guest_identity(guest: UserId) -> String {
     format!("{GUEST_PREFIX}{guest}")
 }
 
+/// Whether an identity in a room is this user's.
+pub(crate) fn is_same_person(identity: &str, user: UserId) -> bool {
+    identity.parse() == Ok(user)
+}
+
 pub(crate) fn parse_guest_identity(identity: &str) -> Option<UserId> {
     identity.strip_prefix(GUEST_PREFIX)?.parse().ok()
 }

@@ -10,6 +10,7 @@ use crate::config::{Config, seconds};
 use crate::error::StartError;
 use crate::files::FileStore;
 use crate::notify::Notifier;
+use crate::removals::Removals;
 use crate::sfu::{JoinTokens, Sfu};
 use crate::site::Site;
 use crate::throttle::Throttle;
@@ -22,9 +23,11 @@ use aura_service::{Health, Lifecycle, http};
 use aura_store::bus::{Publisher, Subscriber};
 use aura_store::{Database, DatabaseOptions, Redis, RedisRateLimiter, StoreError};
 use aura_types::{SharedClock, SystemClock};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -57,7 +60,11 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
     let sfu = Sfu::new(channel(&config.sfu.grpc_url, &Sfu::IDEMPOTENT, &service_keys, tls.clone(), &clock)?);
     let aic = Aic::new(channel(&config.aic.grpc_url, &Aic::IDEMPOTENT, &service_keys, tls.clone(), &clock)?);
     let (publisher, publishing) = Publisher::new(config.redis.url.expose(), Arc::clone(&clock))?;
-    lifecycle.spawn("bus-publisher", publishing.run(lifecycle.soft()));
+    let stop = lifecycle.soft();
+    lifecycle.spawn_critical("bus-publisher", async move {
+        publishing.run(stop).await;
+        Ok::<_, Infallible>(())
+    });
 
     let hub = Hub::default();
     let notifier = Notifier::new(hub.clone(), publisher, Arc::clone(&clock));
@@ -74,8 +81,9 @@ pub async fn start(config: Config, lifecycle: Lifecycle, clock: SharedClock) -> 
     let app = assemble(&config, parts).await?;
     let health = health(&app, &redis, &lifecycle);
 
-    let subscriber = Subscriber::new(config.redis.url.expose(), &bus::CHANNELS)?;
-    spawn_tasks(&config, &app, subscriber, &lifecycle);
+    // A malformed address is found now, not in the task.
+    Subscriber::new(config.redis.url.expose(), &bus::CHANNELS)?;
+    spawn_tasks(&config, &app, &lifecycle);
     let router = server::router(app.clone(), &health, &config)?;
     Ok(Running {
         http: http::serve(http_listener, router, &lifecycle, "http")?,
@@ -115,7 +123,9 @@ async fn assemble(config: &Config, parts: Parts) -> anyhow::Result<App> {
     let joins =
         JoinTokens::new(&config.auth.livekit_keys, &config.sfu.public_url, seconds(config.tokens.join_s))
             .ok_or(StartError::NoLivekitKey)?;
+    let removals = Removals::new(db.clone(), sfu.clone(), Arc::clone(&clock), seconds(config.tokens.join_s));
     Ok(App {
+        removals,
         accounts: Accounts::new(
             db.clone(),
             Arc::clone(&clock),
@@ -188,23 +198,45 @@ fn health(app: &App, redis: &Redis, lifecycle: &Lifecycle) -> Health {
     health
 }
 
-fn spawn_tasks(config: &Config, app: &App, subscriber: Subscriber, lifecycle: &Lifecycle) {
-    let soft = lifecycle.soft();
+fn spawn_tasks(config: &Config, app: &App, lifecycle: &Lifecycle) {
+    let (soft, redis_url) = (lifecycle.soft(), config.redis.url.expose().to_owned());
     let reconcile = Duration::from_secs(u64::from(config.calls.reconcile_s));
-    lifecycle.spawn("call-timers", app.calls.clone().run_timers(soft.clone()));
-    lifecycle.spawn("call-reconciler", app.calls.clone().run_reconciler(reconcile, soft.clone()));
+    let (calls, stop) = (app.calls.clone(), soft.clone());
+    lifecycle.spawn_restarting("call-timers", move || calls.clone().run_timers(stop.clone()));
+    let (calls, stop) = (app.calls.clone(), soft.clone());
+    lifecycle
+        .spawn_restarting("call-reconciler", move || calls.clone().run_reconciler(reconcile, stop.clone()));
+    let (removals, stop) = (app.removals.clone(), soft.clone());
+    lifecycle.spawn_restarting("removals", move || removals.clone().run(stop.clone()));
     let (audience, watch) = bus::room_watch(app.clone());
-    lifecycle.spawn("room-watch", watch.run(soft.clone()));
-    lifecycle.spawn("bus", bus::consume(app.clone(), subscriber, audience, soft.clone()));
+    let (watch, stop) = (Arc::new(Mutex::new(watch)), soft.clone());
+    lifecycle.spawn_restarting("room-watch", move || {
+        let (watch, stop) = (Arc::clone(&watch), stop.clone());
+        async move { watch.lock().await.run(stop).await }
+    });
+    let (consumer, stop) = (app.clone(), soft.clone());
+    lifecycle.spawn_restarting("bus", move || {
+        // A new subscription begins with "reconnected": what was missed is asked for.
+        let events = Subscriber::new(&redis_url, &bus::CHANNELS).expect("this address was parsed at start");
+        bus::consume(consumer.clone(), events, audience.clone(), stop.clone())
+    });
     let every = Duration::from_secs(u64::from(config.websocket.session_check_s));
-    lifecycle.spawn("ws-sessions", ws::watch_sessions(app.clone(), every, soft.clone()));
+    let (watched, stop) = (app.clone(), soft.clone());
+    lifecycle
+        .spawn_restarting("ws-sessions", move || ws::watch_sessions(watched.clone(), every, stop.clone()));
     let every = Duration::from_secs(u64::from(config.housekeeping_s));
-    lifecycle.spawn("housekeeping", housekeeping::run(app.clone(), config.retention, every, soft.clone()));
+    let (keeper, retention, stop) = (app.clone(), config.retention, soft.clone());
+    lifecycle.spawn_restarting("housekeeping", move || {
+        housekeeping::run(keeper.clone(), retention, every, stop.clone())
+    });
     let db = app.db.clone();
-    lifecycle.spawn("pool-metrics", async move {
-        let mut tick = tokio::time::interval(POOL_METRICS);
-        while soft.run_until_cancelled(tick.tick()).await.is_some() {
-            db.report_metrics();
+    lifecycle.spawn_restarting("pool-metrics", move || {
+        let (db, soft) = (db.clone(), soft.clone());
+        async move {
+            let mut tick = tokio::time::interval(POOL_METRICS);
+            while soft.run_until_cancelled(tick.tick()).await.is_some() {
+                db.report_metrics();
+            }
         }
     });
 }

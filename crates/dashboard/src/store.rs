@@ -12,6 +12,7 @@ pub(crate) mod guests;
 pub(crate) mod invites;
 pub(crate) mod messages;
 pub(crate) mod people;
+pub(crate) mod removals;
 pub(crate) mod retention;
 pub(crate) mod rooms;
 pub(crate) mod sessions;

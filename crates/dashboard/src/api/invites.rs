@@ -4,7 +4,7 @@ use super::caller::{ClientAddress, CurrentUser, MaybeUser};
 use super::list::ListQuery;
 use super::object::Object;
 use super::problem::{Forbidden, Invalid, NotFound, TooMany, Unauthenticated};
-use super::rooms::{RoomPath, owned, prepare, terms, visible};
+use super::rooms::{RoomPath, owned, prepare, removed, terms, visible};
 use crate::accounts::guest_claims;
 use crate::app::App;
 use crate::engine::link::Limits;
@@ -13,7 +13,7 @@ use crate::model::{Invite, InvitePreview, Join, Page, Role};
 use crate::secret;
 use crate::sfu::{Admission, RoomName, guest_identity};
 use crate::store::invites::{InviteRow, OpenInviteRow};
-use crate::store::{guests, invites, rooms, users};
+use crate::store::{guests, invites, removals, rooms, users};
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Path, Query};
 use aura_types::{InviteId, RoomId, UserId};
@@ -192,6 +192,9 @@ async fn as_member(
     let gone = || ServiceError::unauthenticated("the account no longer exists");
     let me = users::find(tx, user).await?.ok_or_else(gone)?;
     let is_owner = open.owner_id == user.uuid();
+    if removals::is_removed(tx, RoomId::from_uuid(open.room_id), &user.to_string()).await? {
+        return Err(removed());
+    }
     // Who is in already uses nothing up.
     if !is_owner
         && rooms::add_member(tx, open.owner_id, RoomId::from_uuid(open.room_id), user, app.now()).await?

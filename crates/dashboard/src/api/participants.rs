@@ -3,11 +3,10 @@
 use super::caller::CurrentUser;
 use super::object::Object;
 use super::problem::{Away, Conflict, Forbidden, Invalid, NotFound, Unauthenticated};
+use super::removals;
 use super::rooms::{RoomPath, owned, visible};
 use crate::app::App;
 use crate::model::{Items, Participant};
-use crate::sfu::parse_guest_identity;
-use crate::store::guests;
 use aura_service::error::Result;
 use aura_service::http::{Json, Path};
 use aura_types::RoomId;
@@ -20,9 +19,9 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Path)]
 pub(super) struct ParticipantPath {
     #[param(value_type = Uuid)]
-    room_id: RoomId,
+    pub(super) room_id: RoomId,
     /// A user's id, or `guest-` and an id.
-    identity: String,
+    pub(super) identity: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -51,23 +50,17 @@ pub(super) async fn list_participants(
     Ok(Json(Items { items: shown.map(Participant::from).collect() }))
 }
 
-/// Takes somebody out of the live room. A guest loses the room's chat and files with it; a member stays a member.
-/// Only the owner may.
+/// Sends somebody away: out of the live room, where no token they have lets them in again, and out of the room's chat and
+/// files. Until they are let back in. Members and guests need not be there. Only the owner may, and not herself.
 #[utoipa::path(delete, path = "/api/v1/rooms/{room_id}/participants/{identity}", tag = "participants",
     params(ParticipantPath),
-    responses((status = 204, description = "Removed"), Invalid, Unauthenticated, Forbidden, NotFound, Away))]
+    responses((status = 204, description = "Removed"), Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Away))]
 pub(super) async fn remove_participant(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<ParticipantPath>,
 ) -> Result<StatusCode> {
-    let mut tx = app.db.tenant(user).await?;
-    owned(&mut tx, path.room_id, user).await?;
-    if let Some(guest) = parse_guest_identity(&path.identity) {
-        guests::revoke(&mut tx, path.room_id, guest, app.now()).await?;
-    }
-    tx.commit().await?;
-    app.sfu.remove_participant(&path.room_id.to_string(), &path.identity).await?;
+    removals::remove(&app, user, path.room_id, &path.identity).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

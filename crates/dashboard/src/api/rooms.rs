@@ -9,7 +9,7 @@ use crate::engine::text::{Description, Invalid as InvalidField, RoomName as Titl
 use crate::model::{Join, Live, Page, Role, Room};
 use crate::sfu::{Admission, RoomName, RoomTerms};
 use crate::store::rooms::{RoomChange, RoomRow};
-use crate::store::{deletions, files, rooms, users};
+use crate::store::{deletions, files, removals, rooms, users};
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Path, Query};
 use aura_types::{RoomId, UserId};
@@ -135,7 +135,7 @@ pub(super) async fn read_room(
     Path(path): Path<RoomPath>,
 ) -> Result<Json<Room>> {
     let mut tx = app.db.tenant(user).await?;
-    let row = visible(&mut tx, path.room_id).await?;
+    let row = open_to(&mut tx, path.room_id, user).await?;
     tx.rollback().await?;
     Ok(Json(with_live(&app, row, user).await))
 }
@@ -204,7 +204,7 @@ pub(super) async fn join_room(
     Object(JoinRoomRequest {}): Object<JoinRoomRequest>,
 ) -> Result<Json<Join>> {
     let mut tx = app.db.tenant(user).await?;
-    let row = visible(&mut tx, path.room_id).await?;
+    let row = open_to(&mut tx, path.room_id, user).await?;
     let me = users::find(&mut tx, user).await?.ok_or_else(|| ServiceError::not_found("room"))?;
     tx.rollback().await?;
     prepare(&app, &row).await;
@@ -217,6 +217,19 @@ pub(super) async fn join_room(
         terms: terms(&row),
     };
     Ok(Json(Join::sign(&app.joins, admission, row.name.clone(), role, app.now())?))
+}
+
+/// The room, if the caller sees it; whoever was removed from it learns that.
+async fn open_to(tx: &mut PgConnection, id: RoomId, user: UserId) -> Result<RoomRow> {
+    match visible(tx, id).await {
+        Err(_) if removals::is_removed(tx, id, &user.to_string()).await? => Err(removed()),
+        answer => answer,
+    }
+}
+
+/// What somebody is told who was removed and asks to come in.
+pub(super) fn removed() -> ServiceError {
+    ServiceError::permission_denied("the host removed you from this room")
 }
 
 /// The room, if the caller sees it.

@@ -17,9 +17,12 @@ const ROOM_CREATED: &str = "room:created";
 const JOINED: &str = "room:participant_joined";
 const LEFT: &str = "room:participant_left";
 const ENDED: &str = "room:ended";
+/// A media server has started, and knows nothing.
+const NODE_STARTED: &str = "node:started";
 
 /// What is listened to.
-pub(crate) const CHANNELS: [&str; 6] = [ROOM_CREATED, JOINED, LEFT, ENDED, CALL_UPDATED, SESSION_ENDED];
+pub(crate) const CHANNELS: [&str; 7] =
+    [ROOM_CREATED, JOINED, LEFT, ENDED, NODE_STARTED, CALL_UPDATED, SESSION_ENDED];
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,7 @@ pub(crate) async fn consume(app: App, mut events: Subscriber, rooms: ChangedRoom
             BusItem::Reconnected => {
                 app.calls.request_reconcile();
                 app.hub.request_check();
+                app.removals.request();
             }
             BusItem::Event(event) => {
                 metrics::counter!("aura_dashboard_events_total", "type" => known(&event.kind)).increment(1);
@@ -82,6 +86,11 @@ async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
         app.notifier.session_ended_somewhere(&event.data);
         return Ok(());
     }
+    if event.kind == NODE_STARTED {
+        app.calls.request_reconcile();
+        app.removals.request();
+        return Ok(());
+    }
     let data = RoomData::deserialize(&event.data).map_err(ServiceError::internal)?;
     match RoomName::parse(&data.room_name) {
         Some(RoomName::Call(id)) => {
@@ -92,6 +101,9 @@ async fn apply(app: &App, rooms: &ChangedRooms, event: &Event) -> Result<()> {
         Some(RoomName::Room(id)) => {
             if event.kind == JOINED {
                 app.calls.refuse_deleted(&data.room_name).await?;
+                if let Some(who) = &data.participant {
+                    app.removals.entered(id, &who.identity).await?;
+                }
             }
             rooms.changed(id);
             Ok(())

@@ -36,7 +36,7 @@ pub(crate) fn room_watch(app: App) -> (ChangedRooms, RoomWatch) {
 
 impl RoomWatch {
     /// Runs until `stop`.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(&mut self, stop: CancellationToken) {
         loop {
             let first = tokio::select! {
                 () = stop.cancelled() => return,

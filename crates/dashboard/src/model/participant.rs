@@ -1,6 +1,7 @@
 //! People in a live room, as the SFU reports them.
 
 use crate::sfu::{LiveParticipant, LiveTrack};
+use crate::store::removals::RemovalRow;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -27,6 +28,22 @@ pub(crate) struct Track {
     pub(crate) source: String,
     pub(crate) muted: bool,
     pub(crate) name: String,
+}
+
+/// Somebody sent away from a room.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RemovedPerson {
+    /// A user's id, or `guest-` and an id.
+    pub(crate) identity: String,
+    pub(crate) name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) removed_at: OffsetDateTime,
+}
+
+impl From<RemovalRow> for RemovedPerson {
+    fn from(row: RemovalRow) -> Self {
+        Self { identity: row.identity, name: row.display_name, removed_at: row.removed_at }
+    }
 }
 
 impl From<LiveParticipant> for Participant {

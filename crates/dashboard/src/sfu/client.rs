@@ -5,8 +5,8 @@
 use aura_proto::sfu::v1::room_control_client::RoomControlClient;
 use aura_proto::sfu::v1::{
     ConfigureRoomRequest, CreateRoomRequest, DeleteRoomRequest, ListOccupantsRequest,
-    ListParticipantsRequest, ListRoomsRequest, MuteTrackRequest, Participant, ParticipantRef, Room, Track,
-    participant,
+    ListParticipantsRequest, ListRoomsRequest, MuteTrackRequest, Participant, ParticipantRef,
+    RefuseParticipantsRequest, Room, Track, participant,
 };
 use aura_service::grpc::Channel;
 use aura_types::{Coded, ErrorCode};
@@ -15,6 +15,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
 
+/// A list of a full room, with what its participants say of themselves.
+const LARGEST_REPLY_BYTES: usize = 32 * 1024 * 1024;
 /// For answers that only decorate a reply.
 const GLANCE: Duration = Duration::from_millis(800);
 /// For what the caller asked to be done.
@@ -85,15 +87,17 @@ impl Sfu {
     pub(crate) const ROOMS_AT_ONCE: usize = 1_000;
 
     /// Calls that may happen twice.
-    pub(crate) const IDEMPOTENT: [&str; 4] = [
+    pub(crate) const IDEMPOTENT: [&str; 6] = [
         "/auralink.sfu.v1.RoomControl/ListRooms",
         "/auralink.sfu.v1.RoomControl/ListParticipants",
         "/auralink.sfu.v1.RoomControl/ListOccupants",
         "/auralink.sfu.v1.RoomControl/DeleteRoom",
+        "/auralink.sfu.v1.RoomControl/RefuseParticipants",
+        "/auralink.sfu.v1.RoomControl/AdmitParticipant",
     ];
 
     pub(crate) fn new(channel: Channel) -> Self {
-        Self { client: RoomControlClient::new(channel) }
+        Self { client: RoomControlClient::new(channel).max_decoding_message_size(LARGEST_REPLY_BYTES) }
     }
 
     /// How many are in each of these rooms; rooms that are not live are absent.
@@ -180,10 +184,23 @@ impl Sfu {
         }
     }
 
-    pub(crate) async fn remove_participant(&self, room: &str, identity: &str) -> Result<(), SfuError> {
+    /// Sends these away from the room, if they are there, and has the tokens refused that they have by now.
+    pub(crate) async fn refuse(
+        &self,
+        room: &str,
+        identities: Vec<String>,
+        issued_until_s: i64,
+    ) -> Result<(), SfuError> {
+        let request = RefuseParticipantsRequest { room: room.to_owned(), identities, issued_until_s };
+        let reply = self.client.clone().refuse_participants(within(COMMAND, request)).await;
+        reply.map(|_| ()).map_err(|status| refused(&status, "room"))
+    }
+
+    /// Takes that back.
+    pub(crate) async fn admit(&self, room: &str, identity: &str) -> Result<(), SfuError> {
         let request = ParticipantRef { room: room.to_owned(), identity: identity.to_owned() };
-        let reply = self.client.clone().remove_participant(within(COMMAND, request)).await;
-        reply.map(|_| ()).map_err(|status| refused(&status, "participant"))
+        let reply = self.client.clone().admit_participant(within(COMMAND, request)).await;
+        reply.map(|_| ()).map_err(|status| refused(&status, "room"))
     }
 
     pub(crate) async fn mute(

@@ -31,32 +31,13 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The guest's name, while they may act. Read by the guest (or the owner).
+/// The guest's name. Read by the guest (or the owner).
 pub(crate) async fn name(tx: &mut PgConnection, room: RoomId, guest: UserId) -> Result<Option<String>> {
-    let row: Option<(String,)> = sqlx::query_as(
-        "SELECT display_name FROM room_guests WHERE room_id = $1 AND guest_id = $2 AND revoked_at IS NULL",
-    )
-    .bind(room.uuid())
-    .bind(guest.uuid())
-    .fetch_optional(tx)
-    .await?;
+    let row: Option<(String,)> =
+        sqlx::query_as("SELECT display_name FROM room_guests WHERE room_id = $1 AND guest_id = $2")
+            .bind(room.uuid())
+            .bind(guest.uuid())
+            .fetch_optional(tx)
+            .await?;
     Ok(row.map(|(name,)| name))
-}
-
-/// A removed guest may not come back with the token they have. Done by the owner.
-pub(crate) async fn revoke(
-    tx: &mut PgConnection,
-    room: RoomId,
-    guest: UserId,
-    now: OffsetDateTime,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE room_guests SET revoked_at = $3 WHERE room_id = $1 AND guest_id = $2 AND revoked_at IS NULL",
-    )
-    .bind(room.uuid())
-    .bind(guest.uuid())
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
 }

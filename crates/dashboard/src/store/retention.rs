@@ -38,6 +38,9 @@ pub(crate) const EVENTS: Rule = rule!("event_ids", "processed_events", "processe
 pub(crate) const TOMBSTONES: Rule = rule!("tombstones", "room_deletions", "done_at < $1");
 /// Guests whose time ended.
 pub(crate) const GUESTS: Rule = rule!("guests", "room_guests", "expires_at < $1");
+/// Removals of guests, whose own time ended long before.
+pub(crate) const REMOVED_GUESTS: Rule =
+    rule!("removed_guests", "room_removals", "identity LIKE 'guest-%' AND removed_at < $1");
 pub(crate) const MESSAGES: Rule = rule!("messages", "messages", "created_at < $1");
 pub(crate) const CALLS: Rule = rule!("calls", "calls", "ended_at < $1");
 /// Links that have not worked since. When a link was used up is not kept: it goes by its making.

@@ -161,12 +161,25 @@ pub(crate) async fn add_member(
     Ok(done.rows_affected() > 0)
 }
 
-/// Who hears about the room: owner and members. System role.
+/// Whether somebody is a member, removed or not. Seen by the owner and themselves.
+pub(crate) async fn is_member(tx: &mut PgConnection, room: RoomId, user: UserId) -> Result<bool> {
+    let row: Option<(i32,)> =
+        sqlx::query_as("SELECT 1 FROM room_members WHERE room_id = $1 AND user_id = $2")
+            .bind(room.uuid())
+            .bind(user.uuid())
+            .fetch_optional(tx)
+            .await?;
+    Ok(row.is_some())
+}
+
+/// Who hears about the room: owner and members who were not removed. System role.
 pub(crate) async fn audience(tx: &mut PgConnection, room: RoomId) -> Result<Vec<Uuid>> {
     let rows: Vec<(Uuid,)> = sqlx::query_as(
         "SELECT owner_id FROM rooms WHERE id = $1
          UNION SELECT m.user_id FROM rooms r JOIN room_members m ON m.owner_id = r.owner_id AND m.room_id = r.id
-               WHERE r.id = $1",
+               WHERE r.id = $1 AND NOT EXISTS (
+                   SELECT 1 FROM room_removals x WHERE x.owner_id = r.owner_id AND x.room_id = r.id
+                          AND x.person_id = m.user_id)",
     )
     .bind(room.uuid())
     .fetch_all(tx)

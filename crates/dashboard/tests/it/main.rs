@@ -19,6 +19,7 @@ mod invites;
 mod live_rooms;
 mod matrix;
 mod messages;
+mod removals;
 mod rooms;
 mod sfu_service;
 mod shares;

@@ -1,5 +1,5 @@
 import { body, done, type Api } from "./client";
-import type { Invite, InvitePreview, Join, Message, Room } from "./types";
+import type { Invite, InvitePreview, Join, Message, RemovedPerson, Room } from "./types";
 
 export const listRooms = (api: Api): Promise<{ items: Room[] }> =>
   body(api.GET("/api/v1/rooms", { params: { query: { limit: 100 } } }));
@@ -43,6 +43,12 @@ export const acceptInvite = (api: Api, token: string, display_name?: string): Pr
 
 export const removeParticipant = (api: Api, room_id: string, identity: string): Promise<void> =>
   done(api.DELETE("/api/v1/rooms/{room_id}/participants/{identity}", { params: { path: { room_id, identity } } }));
+
+export const listRemoved = (api: Api, room_id: string): Promise<{ items: RemovedPerson[] }> =>
+  body(api.GET("/api/v1/rooms/{room_id}/removed", { params: { path: { room_id } } }));
+
+export const letBackIn = (api: Api, room_id: string, identity: string): Promise<void> =>
+  done(api.DELETE("/api/v1/rooms/{room_id}/removed/{identity}", { params: { path: { room_id, identity } } }));
 
 export const muteParticipant = (api: Api, room_id: string, identity: string, track_sid: string): Promise<void> =>
   done(

@@ -604,8 +604,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes somebody out of the live room. A guest loses the room's chat and files with it; a member stays a member.
-         *     Only the owner may.
+         * Sends somebody away: out of the live room, where no token they have lets them in again, and out of the room's chat and
+         *     files. Until they are let back in. Members and guests need not be there. Only the owner may, and not herself.
          */
         delete: operations["remove_participant"];
         options?: never;
@@ -625,6 +625,40 @@ export interface paths {
         /** Mutes one of somebody's tracks. Only the owner may. */
         post: operations["mute_participant"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{room_id}/removed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who was sent away, newest first, at most the last 1,000. Only the owner may. */
+        get: operations["list_removed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{room_id}/removed/{identity}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Lets somebody back in: a member is a member again, a guest may use the token they have. Only the owner may. */
+        delete: operations["let_back_in"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1237,6 +1271,16 @@ export interface components {
                 id: string;
             }[];
         };
+        /** @description A list that always comes whole. */
+        Items_RemovedPerson: {
+            items: {
+                /** @description A user's id, or `guest-` and an id. */
+                identity: string;
+                name: string;
+                /** Format: date-time */
+                removed_at: string;
+            }[];
+        };
         /** @description Everything a client needs to connect. */
         Join: {
             /**
@@ -1580,6 +1624,14 @@ export interface components {
             password: string;
             /** @description Put the refresh token into a cookie instead of the reply. */
             use_cookie?: boolean;
+        };
+        /** @description Somebody sent away from a room. */
+        RemovedPerson: {
+            /** @description A user's id, or `guest-` and an id. */
+            identity: string;
+            name: string;
+            /** Format: date-time */
+            removed_at: string;
         };
         /** @enum {string} */
         Role: "owner" | "member" | "guest";
@@ -4552,6 +4604,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `already_exists` or `failed_precondition` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unavailable`: the media server is away */
             503: {
                 headers: {
@@ -4634,6 +4695,122 @@ export interface operations {
             };
             /** @description `unavailable`: the media server is away */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_removed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_RemovedPerson"];
+                };
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: no such thing, or none the caller may see */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    let_back_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room_id: string;
+                /** @description A user's id, or `guest-` and an id. */
+                identity: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Let back in */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_argument`: names the field that is wrong, unknown or missing */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: the caller's role does not allow this; guests may not */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: no such thing, or none the caller may see */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -11,6 +11,7 @@ export type Invite = Schemas["Invite"];
 export type InvitePreview = Schemas["InvitePreview"];
 export type Join = Schemas["Join"];
 export type Message = Schemas["Message"];
+export type RemovedPerson = Schemas["RemovedPerson"];
 export type Call = Schemas["Call"];
 export type CallStatus = Call["status"];
 export type CallJoin = Schemas["CallJoin"];

@@ -17,7 +17,8 @@ const icons: Record<EndReason, IconName> = {
 };
 
 export function EndedPage({ reason, onRejoin, guest }: { reason: EndReason; onRejoin(): void; guest: boolean }) {
-  const final = reason === "gone" || reason === "room-ended";
+  // Asking again changes nothing until somebody else acts.
+  const final = reason === "gone" || reason === "room-ended" || reason === "removed";
   return (
     <MessagePage icon={icons[reason]} title={t(`ended_${reason}_title`)} text={t(`ended_${reason}`)}>
       {!final && (

@@ -102,7 +102,8 @@ function Visit({ inviteToken, preview }: { inviteToken: string; preview: InviteP
       setPhase({ name: "inside", join, media: take() });
     } catch (failure) {
       returning.current = false;
-      setError(messageOf(failure, { unauthenticated: t("invite_login"), not_found: t("invite_missing") }));
+      if (failure instanceof ApiError && failure.status === 403) setPhase({ name: "ended", reason: "removed" });
+      else setError(messageOf(failure, { unauthenticated: t("invite_login"), not_found: t("invite_missing") }));
     } finally {
       setBusy(false);
     }

@@ -28,6 +28,9 @@ type Phase = { name: "prejoin" } | { name: "inside"; join: Join; media: JoinMedi
 
 export function RoomPage({ id }: { id: string }) {
   const room = useResource(() => roomsApi.getRoom(api, id), id);
+  if (room.error instanceof ApiError && room.error.status === 403) {
+    return <EndedPage reason="removed" guest={false} onRejoin={room.reload} />;
+  }
   if (room.error instanceof ApiError && (room.error.status === 404 || room.error.status === 400)) {
     return (
       <MessagePage icon="search" title={t("room_missing_title")} text={t("room_missing")}>
@@ -83,7 +86,8 @@ function RoomVisit({ room }: { room: Room }) {
     } catch (failure) {
       returning.current = false;
       leavePlace();
-      setError(messageOf(failure));
+      if (failure instanceof ApiError && failure.status === 403) setPhase({ name: "ended", reason: "removed" });
+      else setError(messageOf(failure));
     } finally {
       setBusy(false);
     }

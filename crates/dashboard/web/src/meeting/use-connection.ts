@@ -155,9 +155,10 @@ function notAllowed(error: unknown): boolean {
 /** The end this error means, or null when it is worth trying again. */
 function final(error: unknown, refusals: number): EndReason | null {
   if (error instanceof Ended) return error.reason;
-  if (error instanceof ApiError) return error.transient ? null : "gone";
+  if (error instanceof ApiError) return error.transient ? null : error.status === 403 ? "removed" : "gone";
   if (error instanceof ConnectionError) {
     if (error.reason === ConnectionErrorReason.LeaveRequest) return endReason(error.context as never);
+    if (notAllowed(error) && error.message.includes("removed from the room")) return "removed";
     // A refused token may only be stale: one fresh token is tried before giving up.
     if (notAllowed(error)) return refusals > 1 ? "refused" : null;
     return null;

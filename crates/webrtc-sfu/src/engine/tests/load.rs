@@ -112,6 +112,8 @@ impl Stage {
     fn talkative(&mut self, identity: &str) -> ParticipantSid {
         let mut joiner = joiner(identity);
         joiner.permission.can_update_metadata = true;
+        // The token's bound is another matter.
+        joiner.token_allowance = usize::MAX;
         self.join_as(joiner).unwrap()
     }
 

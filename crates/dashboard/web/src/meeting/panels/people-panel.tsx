@@ -11,11 +11,13 @@ import { Confirm } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
 import { Name } from "../../ui/name";
 import { MenuItem, Popover } from "../../ui/popover";
+import { useResource } from "../../ui/resource";
 import { toast } from "../../ui/toast";
 import { isGuest, nameOf, useMeeting } from "../context";
 import { QualityBadge } from "../stage/quality";
 import { t } from "../strings";
 import type { Hands } from "../use-hands";
+import { RemovedList } from "./removed-list";
 import { SidePanel } from "./side-panel";
 
 interface PeoplePanelProps {
@@ -25,7 +27,12 @@ interface PeoplePanelProps {
 }
 
 export function PeoplePanel({ hands, onInvite, onClose }: PeoplePanelProps) {
-  const { room, roomId, api } = useMeeting();
+  const { room, roomId, api, role } = useMeeting();
+  const hosting = role === "owner" && roomId !== null;
+  const removed = useResource(
+    async () => (hosting ? roomsApi.listRemoved(api, roomId) : { items: [] }),
+    `${roomId ?? ""}:${hosting}`,
+  );
   const people = useParticipants({ room });
   const [removing, setRemoving] = useState<Participant | null>(null);
   return (
@@ -61,13 +68,17 @@ export function PeoplePanel({ hands, onInvite, onClose }: PeoplePanelProps) {
             <PersonRow key={person.identity} person={person} onRemove={() => setRemoving(person)} />
           ))}
         </ul>
+        {hosting && <RemovedList api={api} roomId={roomId} removed={removed} />}
       </div>
       {removing && roomId && (
         <Confirm
           title={t("remove_title", { name: brief(nameOf(removing)) })}
           text={t("remove_text")}
           action={t("remove_action")}
-          onConfirm={() => roomsApi.removeParticipant(api, roomId, removing.identity)}
+          onConfirm={async () => {
+            await roomsApi.removeParticipant(api, roomId, removing.identity);
+            removed.reload();
+          }}
           onClose={() => setRemoving(null)}
         />
       )}
