@@ -433,7 +433,7 @@ fn given_up(stage: &mut Stage, client: usize) -> bool {
 }
 
 fn resume(stage: &mut Stage, client: usize) {
-    let (outbound, messages) = mpsc::channel(1_000);
+    let (outbound, messages) = signal_queue();
     let sid = stage.clients[client].session.participant.to_string();
     let now = stage.shard.moment();
     let session = stage.shard.resume(ROOM, &sid, "alice", JoinExtras::default(), outbound, now).unwrap();
