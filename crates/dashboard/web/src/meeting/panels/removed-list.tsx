@@ -2,8 +2,10 @@
 import { messageOf } from "../../api/problem";
 import * as roomsApi from "../../api/rooms";
 import type { Api } from "../../api/client";
+import { brief } from "../../i18n/brief";
 import { Avatar } from "../../ui/avatar";
 import { Button } from "../../ui/button";
+import { Name } from "../../ui/name";
 import type { Resource } from "../../ui/resource";
 import type { RemovedPerson } from "../../api/types";
 import { toast } from "../../ui/toast";
@@ -19,7 +21,7 @@ export function RemovedList({ api, roomId, removed }: { api: Api; roomId: string
     try {
       await roomsApi.letBackIn(api, roomId, person.identity);
       removed.set((old) => ({ items: old.items.filter(({ identity }) => identity !== person.identity) }));
-      toast(t("let_back_in_done", { name: person.name }), { icon: "check" });
+      toast(t("let_back_in_done", { name: brief(person.name) }), { icon: "check" });
     } catch (error) {
       toast(messageOf(error), { icon: "warning" });
     }
@@ -32,7 +34,7 @@ export function RemovedList({ api, roomId, removed }: { api: Api; roomId: string
           <li className="row" key={person.identity} data-identity={person.identity}>
             <Avatar name={person.name} id={person.identity} size="small" />
             <div className="row-text">
-              <strong>{person.name}</strong>
+              <Name as="strong">{person.name}</Name>
               {isGuest(person.identity) && <span className="tag">{t("guest")}</span>}
             </div>
             <Button onClick={() => void letBackIn(person)} data-testid="let-back-in">
