@@ -11,6 +11,7 @@ use futures_util::stream::SplitSink;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use prost::Message as _;
+use serde_json::Value;
 use tokio::time::{Instant, interval_at};
 
 use super::ApiState;
@@ -240,15 +241,29 @@ impl Connection {
             ..self.claims.video.clone()
         };
         let now = self.state.clock.now();
-        let token = AccessToken::renewing(&self.claims, now)
+        let mut token = AccessToken::renewing(&self.claims, now)
             .name(facts.name.clone())
             .metadata(facts.metadata.clone())
             .attributes(facts.attributes.iter().cloned())
-            .video(video)
-            .sign(key, secret, now)
-            .ok()?;
+            .video(video);
+        if let Some(config) = room_config(self.claims.room_config.as_ref(), facts.own_limit) {
+            token = token.room_config(config);
+        }
+        let token = token.sign(key, secret, now).ok()?;
         Some(encode(proto::signal_response::Message::RefreshToken(token)))
     }
+}
+
+/// What a renewed token says of the room. The limit is the live room's: one that was lifted meanwhile would be back, and
+/// keep people out, when this token makes the room anew.
+fn room_config(original: Option<&Value>, own_limit: Option<u32>) -> Option<Value> {
+    if original.is_none() && own_limit.is_none() {
+        return None;
+    }
+    let mut config = original.and_then(Value::as_object).cloned().unwrap_or_default();
+    config.retain(|name, _| !matches!(name.as_str(), "maxParticipants" | "max_participants"));
+    config.extend(own_limit.map(|max| ("maxParticipants".to_owned(), Value::from(max))));
+    Some(Value::Object(config))
 }
 
 /// What we have no name for must not vanish: a list without names allows everything.

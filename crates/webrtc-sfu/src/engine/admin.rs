@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use livekit_protocol as proto;
 
 use super::room::Room;
-use super::{DataChannel, Moment, limit};
+use super::{DataChannel, Moment, Output, limit};
 
 /// Why an operation was refused. The API maps these to its own errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,7 +142,7 @@ impl Room {
             self.policy.departure_timeout = std::time::Duration::from_secs(departure_timeout_s.into());
         }
         if max_participants > 0 {
-            self.policy.max_participants = max_participants;
+            self.limit(max_participants);
         }
         if metadata.is_empty() { Ok(self.room_reply()) } else { self.set_metadata(metadata) }
     }
@@ -156,20 +156,25 @@ impl Room {
         if metadata.as_ref().is_some_and(|metadata| metadata.len() > limit::METADATA_BYTES) {
             return Err(too_long("metadata", limit::METADATA_BYTES));
         }
-        let before = self.policy.max_participants;
-        match max_participants {
-            Some(0) => self.policy.max_participants = self.default_max_participants,
-            Some(max) => self.policy.max_participants = max,
-            None => {}
-        }
+        let has_changed = max_participants.is_some_and(|max| self.limit(max));
         if let Some(metadata) = metadata {
             self.set_metadata(metadata)
         } else {
-            if self.policy.max_participants != before {
+            if has_changed {
                 self.broadcast_room();
             }
             Ok(self.room_reply())
         }
+    }
+
+    /// Sets how many may come; 0: as many as the node says. Tokens say it too, since they may make the room anew.
+    fn limit(&mut self, max: u32) -> bool {
+        let has_changed = self.set_limit(max);
+        if has_changed {
+            let everyone = self.participants.keys().cloned();
+            self.outputs.extend(everyone.map(|of| Output::TokenChanged { of }));
+        }
+        has_changed
     }
 
     fn set_metadata(&mut self, metadata: String) -> Result<AdminReply, AdminError> {

@@ -44,7 +44,7 @@ pub(crate) struct Room {
     pub(crate) metadata: String,
     pub(crate) policy: RoomPolicy,
     /// The node's limit, where the room has none of its own.
-    pub(crate) default_max_participants: u32,
+    default_max_participants: u32,
     pub(crate) created_at_ms: i64,
     /// Since when nobody who counts is here.
     empty_since: Option<Instant>,
@@ -130,6 +130,18 @@ impl Room {
             active_recording: self.is_recorded(),
             ..Default::default()
         }
+    }
+
+    /// How many may come, where that is not what the node has for every room.
+    pub(crate) fn own_limit(&self) -> Option<u32> {
+        let max = self.policy.max_participants;
+        (max != self.default_max_participants).then_some(max)
+    }
+
+    /// Sets that; 0: what the node has. True when it changed.
+    pub(crate) fn set_limit(&mut self, max: u32) -> bool {
+        let max = if max == 0 { self.default_max_participants } else { max };
+        std::mem::replace(&mut self.policy.max_participants, max) != max
     }
 
     /// Takes the next effect to carry out.

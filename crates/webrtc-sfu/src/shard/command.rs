@@ -22,6 +22,8 @@ pub(crate) struct TokenFacts {
     pub(crate) metadata: String,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) permission: proto::ParticipantPermission,
+    /// The room's limit, where it is not the node's.
+    pub(crate) own_limit: Option<u32>,
 }
 
 impl TokenFacts {

@@ -89,6 +89,7 @@ impl Shard {
             metadata: participant.metadata.clone(),
             attributes: participant.attributes.clone().into_iter().collect(),
             permission: participant.permission.clone(),
+            own_limit: host.room.own_limit(),
         })));
     }
 

@@ -13,10 +13,12 @@ use aura_types::SystemClock;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
+use serde_json::json;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request as Call};
 
 use crate::harness::{PATIENCE, SERVICE_SECRET, Sfu};
+use crate::tokens::{claims_of, refreshed};
 
 async fn client(sfu: &Sfu) -> RoomControlClient<tonic::transport::Channel> {
     let endpoint = tonic::transport::Endpoint::new(format!("http://{}", sfu.grpc)).unwrap();
@@ -138,6 +140,12 @@ async fn a_live_room_is_made_what_its_owner_says_and_limits_can_be_lifted() {
         control.configure_room(as_dashboard(configure(Some(0), Some("")))).await.unwrap().into_inner();
     assert_eq!((lifted.max_participants, lifted.metadata.as_str()), (0, ""));
     let (_bob, _) = sfu.join("hall", "bob").await;
+    // Whoever makes the room anew with the token it has now makes the same room.
+    let mut limits = Vec::new();
+    while limits.len() < 3 {
+        limits.push(claims_of(&refreshed(&mut alice).await)["roomConfig"].clone());
+    }
+    assert_eq!(limits, [json!(null), json!({ "maxParticipants": 1 }), json!(null)]);
     let told = |message| match message {
         Response::RoomUpdate(update) => {
             update.room.filter(|room| room.metadata.is_empty()).map(|room| room.max_participants)

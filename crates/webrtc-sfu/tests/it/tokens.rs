@@ -16,13 +16,13 @@ fn token(claims: Value) -> String {
 }
 
 /// What a token says, unverified.
-fn claims_of(token: &str) -> Value {
+pub(crate) fn claims_of(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
     serde_json::from_slice(&json).unwrap()
 }
 
-async fn refreshed(client: &mut Client) -> String {
+pub(crate) async fn refreshed(client: &mut Client) -> String {
     client
         .until(|message| match message {
             Response::RefreshToken(token) => Some(token),
