@@ -110,7 +110,7 @@ pub(super) async fn list_rooms(
 ) -> Result<Json<Page<Room>>> {
     let window = query.window()?;
     let mut tx = app.db.tenant(user).await?;
-    let rows = rooms::list(&mut tx, &window).await?;
+    let rows = rooms::list(&mut tx, user, &window).await?;
     tx.rollback().await?;
     let (rows, next_cursor) = window.cut(rows, RoomRow::position);
     let live = live(&app, rows.iter().map(|row| row.id)).await;
