@@ -65,7 +65,7 @@ fn work_in_a_room_of_five_hundred_is_linear_in_what_changed() {
         let request = proto::AddTrackRequest { cid: "mic".into(), ..Default::default() };
         room.add_track(&newcomer, request);
         let kind = MediaKind::Audio;
-        let facts = MediaFacts { cid: "mic", kind, mid: "0", codec: None, aic: false, simulcast: false };
+        let facts = MediaFacts { cid: "mic", kind, mid: "0", codecs: &[], aic: false, simulcast: false };
         track = room.claim_media(&newcomer, &facts);
     });
     assert!(looks <= 3 * MANY, "a new track goes to {MANY} people: {looks}");

@@ -340,7 +340,7 @@ fn what_a_device_must_not_use_is_left_out_of_our_descriptions() {
     let offer = description(offer.to_sdp_string().replace(ICE_LITE, ""));
     assert!(codecs_of(&offer.sdp, &sending).contains(&"H264".to_owned()), "the client would");
     server.attach(track(MediaKind::Video));
-    let (answer, _) = server.accept_offer(&offer, &|_| Vec::new()).expect("a good offer");
+    let (answer, _) = server.accept_offer(&offer, &|_| PublishWish::default()).expect("a good offer");
     assert_eq!(codecs_of(&answer.sdp, &sending), ["VP8", "VP9"]);
     assert_eq!(codecs_of(&answer.sdp, &receiving), ["H264", "VP8", "VP9"]);
     let parsed = SdpAnswer::from_sdp_string(&answer.sdp.replace(ICE_LITE, "")).expect("a good answer");
