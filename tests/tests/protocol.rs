@@ -369,7 +369,7 @@ async fn publishes_in(codec: &str, mode: Mode) -> Outcome {
     }
     let wish = json!({ "options": { "publishDefaults": { "videoCodec": codec } } });
     let alice = call.join_with("alice", wish).await?;
-    bob.sees_and_hears(1).await;
+    bob.sees_and_hears([&alice]).await;
     let mime = format!("video/{codec}");
     let is_wanted = |value: &Value| value.as_str().is_some_and(|name| name.eq_ignore_ascii_case(&mime));
     let wide = |stream: &Value| is_wanted(&stream["codec"]) && number(stream, "width") >= 640.0;

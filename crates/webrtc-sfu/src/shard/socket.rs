@@ -498,7 +498,7 @@ mod tests {
         batch.push_udp(here, there, Worth::Audio, b"voice");
         let sent = socket.send(&mut batch, now);
         assert_eq!((sent.datagrams, sent.dropped, sent.deferred), (3, 1, 1));
-        let mut heard = || {
+        let heard = || {
             let mut buffer = [0; 16];
             let len = receiver.recv(&mut buffer).unwrap();
             String::from_utf8_lossy(&buffer[..len]).into_owned()
