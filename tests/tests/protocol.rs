@@ -378,8 +378,9 @@ async fn publishes_in(codec: &str, mode: Mode) -> Outcome {
             entries(sends).all(|stream| is_wanted(&stream["codec"])) && entries(sends).any(wide)
         })
         .await;
-    bob.until("sees it, in full size", "() => aura.media()", |media| entries(&media["video"]).any(wide))
+    bob.until("gets it, in full size", "() => aura.media()", |media| entries(&media["video"]).any(wide))
         .await;
+    bob.sees_and_hears([&alice]).await;
 
     let people = bob.client("people", Value::Null).await?;
     let tracks = entries(&people).flat_map(|person| entries(&person["tracks"]));
