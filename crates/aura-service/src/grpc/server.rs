@@ -96,7 +96,8 @@ impl Server {
         let server = tonic::transport::Server::builder()
             .timeout(REQUEST_LIMIT)
             .http2_keepalive_interval(Some(self.patience.silence / 2))
-            .http2_keepalive_timeout(Some(self.patience.silence / 2))
+            // Longer than over HTTP: these peers are our own, and a loaded machine answers late.
+            .http2_keepalive_timeout(Some(self.patience.silence))
             .max_concurrent_streams(Some(1_000));
         let (reporter, health_service) = tonic_health::server::health_reporter();
         if let Some(health) = self.health {
