@@ -7,6 +7,7 @@
 
 mod aic_sink;
 mod order;
+mod pause;
 mod sink;
 mod source;
 
@@ -191,40 +192,6 @@ impl Converter {
         };
         self.count_input(carried, packet.payload.len() as u64, frames, concealed as u64, took);
         Ok(self.number(made, took))
-    }
-
-    /// The pause that nobody sent before `packet`, for unary audio, which has no clock but its own length.
-    pub(crate) fn pause_before(&mut self, packet: &pb::Packet) -> Result<Vec<pb::Packet>, Refusal> {
-        let sequence = u16::try_from(packet.sequence).map_err(|_| Refusal::Sequence)?;
-        let heard = self.source.pause_before(sequence, packet.rtp_timestamp)?;
-        self.pause(&heard)
-    }
-
-    /// The pause after the last packet, until `timestamp`.
-    pub(crate) fn pause_until(&mut self, timestamp: u32) -> Result<Vec<pb::Packet>, Refusal> {
-        let heard = self.source.pause_until(timestamp)?;
-        self.pause(&heard)
-    }
-
-    fn pause(&mut self, heard: &[Heard]) -> Result<Vec<pb::Packet>, Refusal> {
-        let made = self.encode(heard, Duration::ZERO)?;
-        Ok(self.number(made, Took::default()))
-    }
-
-    /// Where the input stands on its clock, pauses included; `None` before the first packet.
-    pub(crate) fn position(&self) -> Option<u32> {
-        self.relayed_until.or_else(|| self.source.position())
-    }
-
-    /// What is still buffered.
-    pub(crate) fn finish(&mut self) -> Vec<pb::Packet> {
-        let made = match &mut self.sink {
-            Sink::Pcm(sink, _) => sink.flush().map(Out::Plain).into_iter().collect(),
-            Sink::Opus(sink, _) => sink.flush().ok().flatten().map(Out::Plain).into_iter().collect(),
-            Sink::Aic(sink) => sink.flush().unwrap_or_default().into_iter().map(Out::Aic).collect(),
-            Sink::Relay => Vec::new(),
-        };
-        self.number(made, Took::default())
     }
 
     /// All workers were busy: AIC gives way to what costs less.

@@ -161,9 +161,6 @@ fn packets(input: Input, audio: pb::Audio, unary_ms: u32) -> Result<Cut> {
     if !audio.packets.is_empty() {
         return Err(ServiceError::invalid("input.packets", "must be empty for PCM"));
     }
-    if audio.length_ticks > 0 {
-        return Err(ServiceError::invalid("input.length_ticks", "must be 0 for PCM"));
-    }
     if audio.pcm.is_empty() || !audio.pcm.len().is_multiple_of(2) {
         return Err(ServiceError::invalid("input.pcm", "must hold whole 16-bit samples"));
     }
