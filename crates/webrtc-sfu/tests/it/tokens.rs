@@ -165,11 +165,12 @@ async fn sources_nobody_knows_allow_nothing() {
     }
 }
 
-/// The longest metadata of `unit` repeated that an update takes.
+/// The longest metadata of `unit` repeated that an update takes, to a few: every change that is taken is announced, and
+/// one may announce only so much.
 async fn longest_metadata(client: &mut Client, unit: &str) -> String {
     let (mut fits, mut fails) = (0, 600_000);
     let mut request_id = 0;
-    while fails - fits > 1 {
+    while fails - fits > 8 {
         let count = usize::midpoint(fits, fails);
         request_id += 1;
         let metadata = unit.repeat(count);
