@@ -12,6 +12,7 @@ pub mod codec_bench;
 pub mod face;
 pub mod fixture;
 pub mod interop;
+pub mod layout;
 pub mod load;
 pub mod openapi;
 pub mod outcome;
