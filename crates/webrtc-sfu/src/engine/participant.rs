@@ -1,6 +1,6 @@
 //! One participant: identity, rights, what it publishes and what it wants to receive.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use aura_media::layer::Layer;
@@ -94,6 +94,9 @@ pub(crate) struct Participant {
     pub(crate) version: u32,
     pub(crate) pending: Vec<PendingTrack>,
     pub(crate) tracks: Vec<Track>,
+    /// Names of media whose tracks were taken back. Some clients go on offering them beside what they publish next,
+    /// which they must not be taken for.
+    pub(crate) taken_back: VecDeque<String>,
     pub(crate) data_tracks: DataTracks,
     pub(crate) budgets: Budgets,
     pub(crate) announcements: Announcements,
@@ -108,7 +111,7 @@ pub(crate) struct Participant {
     pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,
     pub(crate) settings: HashMap<TrackSid, TrackSetting>,
     pub(crate) last_reliable_sequence: u32,
-    pub(crate) recent_nonces: std::collections::VecDeque<Vec<u8>>,
+    pub(crate) recent_nonces: VecDeque<Vec<u8>>,
     pub(crate) quality: Option<proto::ConnectionQuality>,
     /// Nothing comes from it any more, and the others know.
     pub(crate) unheard: bool,
@@ -140,6 +143,7 @@ impl Participant {
             version: 0,
             pending: Vec::new(),
             tracks: Vec::new(),
+            taken_back: VecDeque::new(),
             data_tracks: DataTracks::default(),
             budgets: Budgets::default(),
             announcements: Announcements::default(),
@@ -150,7 +154,7 @@ impl Participant {
             subscribed: HashMap::new(),
             settings: HashMap::new(),
             last_reliable_sequence: 0,
-            recent_nonces: std::collections::VecDeque::new(),
+            recent_nonces: VecDeque::new(),
             quality: None,
             unheard: false,
             signal_lost_at: None,

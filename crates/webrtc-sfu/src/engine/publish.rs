@@ -76,7 +76,8 @@ impl Room {
         if let Some(known) = participant.tracks.iter().find(|track| track.cid == media.cid) {
             return Some(known.sid.clone());
         }
-        let same_kind = |pending: &&PendingTrack| pending.kind() == media.kind;
+        let is_taken_back = participant.taken_back.iter().any(|cid| cid == media.cid);
+        let same_kind = |pending: &&PendingTrack| !is_taken_back && pending.kind() == media.kind;
         let cid = participant
             .pending
             .iter()
@@ -86,6 +87,7 @@ impl Room {
             .clone();
         let position = participant.pending.iter().position(|pending| pending.cid == cid)?;
         let pending = participant.pending.remove(position);
+        participant.taken_back.retain(|cid| cid != media.cid);
         let codec = pending.codec_of(media.cid).filter(|codec| media.codecs.contains(codec));
         let PendingTrack { sid: track_sid, mut info, .. } = pending;
         info.mid = media.mid.into();
@@ -169,6 +171,11 @@ impl Room {
         };
         let gone = participant.tracks.remove(at);
         if tell_publisher {
+            if participant.taken_back.len() >= limit::TRACKS {
+                participant.taken_back.pop_front();
+            }
+            // Media without a name cannot be told from what comes next.
+            participant.taken_back.extend((!gone.cid.is_empty()).then(|| gone.cid.clone()));
             let unpublished = proto::TrackUnpublishedResponse { track_sid: track.to_string() };
             self.signal(sid, Message::TrackUnpublished(unpublished));
         }

@@ -249,6 +249,29 @@ fn a_track_needs_a_promise_and_matches_it_by_name_then_by_kind() {
 }
 
 #[test]
+fn media_whose_track_was_taken_back_is_not_taken_for_the_next() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    let old = stage.publish(&alice, "mic", MediaKind::Audio);
+    stage.room.unpublish(&alice, &old, true);
+    let promise = |cid: &str| proto::AddTrackRequest { cid: cid.into(), ..Default::default() };
+    let facts = |cid: &'static str, mid: &'static str| MediaFacts {
+        cid,
+        kind: MediaKind::Audio,
+        mid,
+        codecs: &[],
+        aic: false,
+        simulcast: false,
+    };
+    stage.room.add_track(&alice, promise("another mic"));
+    assert_eq!(stage.room.claim_media(&alice, &facts("mic", "0")), None, "still offered, but nobody's");
+    let new = stage.room.claim_media(&alice, &facts("another mic", "1"));
+    assert!(new.is_some_and(|new| new != old));
+    stage.room.add_track(&alice, promise("mic"));
+    assert!(stage.room.claim_media(&alice, &facts("mic", "0")).is_some(), "promised again by its name");
+}
+
+#[test]
 fn what_is_not_granted_is_not_published() {
     let mut stage = Stage::new();
     let mut mute = joiner("alice");
