@@ -453,6 +453,7 @@ async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
                 && (1.0..=320.0).contains(&number(video, "width"))
         })
         .await;
+    alice.window.sees([&bob]).await;
     alice.window.click(&id("low-bandwidth-status")).await?;
     alice.window.click(&id("no-video")).await?;
     alice.window.see(&id("tile-saved")).await?;
@@ -461,11 +462,13 @@ async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
 
     alice.window.click(&id("no-video")).await?;
     alice.window.until("video comes again", VIDEO, |video| number(video, "received") == 1.0).await;
+    alice.window.sees([&bob]).await;
     alice.window.click(".low-details [role=switch]").await?;
     alice
         .window
         .until("video is what it was", VIDEO, |video| all(video) && number(video, "cheapest") > 120_000.0)
         .await;
     bob.window.until("the other side never stopped", VIDEO, all).await;
+    tokio::join!(alice.window.sees([&bob]), bob.window.sees([&alice]));
     Ok(())
 }
