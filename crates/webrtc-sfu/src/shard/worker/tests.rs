@@ -178,10 +178,9 @@ impl Stage {
         let (offer, pending) = changes.apply().unwrap();
         connection.pending = Some(pending);
         let mut sdp = offer.to_sdp_string();
-        let first = sdp.lines().find_map(|line| line.strip_prefix("a=ssrc:")?.split(' ').next()).unwrap();
-        let first: u32 = first.parse().unwrap();
-        let numbers = [first, 2_000_002, 2_000_003];
-        for number in &numbers[1..] {
+        // The stream that the client's own stack announces stays silent.
+        let numbers = [2_000_001, 2_000_002, 2_000_003];
+        for number in numbers {
             sdp.push_str(&format!("a=ssrc:{number} cname:layer\r\n"));
         }
         if grouped {
@@ -329,7 +328,7 @@ impl Camera {
     fn new(stage: &mut Stage, client: usize, mid: Mid, streams: Vec<Ssrc>) -> Self {
         let next_at = stage.now();
         let rtc = &mut stage.connection(client, PUBLISHER).rtc;
-        for (ssrc, name) in streams[1..].iter().zip(["m", "n"]) {
+        for (ssrc, name) in streams.iter().zip(["l", "m", "n"]) {
             // The client's stack wants them named. The server does not read the names: it knows these SSRCs already.
             rtc.direct_api().declare_stream_tx(*ssrc, None, mid, Some(name.into()));
         }
