@@ -73,6 +73,8 @@ pub struct Tls {
 struct Shared {
     /// `None`: given as text, never changes.
     files: Option<TlsConfig>,
+    /// One look at the files at a time: an older one must not overtake a newer.
+    looking: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -136,13 +138,13 @@ impl Tls {
         // An error means that somebody chose already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let state = Mutex::new(State { current: Configs::new(&pem)?, seen: Some(pem) });
-        Ok(Self { shared: Arc::new(Shared { files, state }) })
+        Ok(Self { shared: Arc::new(Shared { files, looking: tokio::sync::Mutex::default(), state }) })
     }
 
     /// Greets a client, who must show a certificate of our authority.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
-        let acceptor = TlsAcceptor::from(self.current().await.server);
-        timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await?
+        let handshake = async { TlsAcceptor::from(self.current().await.server).accept(stream).await };
+        timeout(HANDSHAKE_LIMIT, handshake).await?
     }
 
     /// Greets the server called `name`, which must show a certificate of our authority with that name.
@@ -151,8 +153,8 @@ impl Tls {
         name: ServerName<'static>,
         stream: TcpStream,
     ) -> io::Result<client::TlsStream<TcpStream>> {
-        let connector = TlsConnector::from(self.current().await.client);
-        let stream = timeout(HANDSHAKE_LIMIT, connector.connect(name, stream)).await??;
+        let handshake = async { TlsConnector::from(self.current().await.client).connect(name, stream).await };
+        let stream = timeout(HANDSHAKE_LIMIT, handshake).await??;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN_H2) {
             return Err(io::Error::other("the peer does not speak HTTP/2"));
         }
@@ -170,6 +172,7 @@ impl Tls {
             let (cert, key) = (read(&files.cert_file).await?, read(&files.key_file).await?.into());
             Ok(Pem { cert, key, ca: read(&files.ca_file).await? })
         };
+        let _turn = self.shared.looking.lock().await;
         self.shared.take(pem.await)
     }
 }
