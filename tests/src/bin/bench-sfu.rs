@@ -4,7 +4,7 @@
 //! names; anything that speaks LiveKit will do. The server is bound to processor 0 and the generator to processor 1
 //! where there are two. `BENCH_RUNS` (5) windows of `BENCH_SECONDS` (4) each. The latency includes the generator's own,
 //! which is measured without a server and printed first. Prints a table, writes target/bench/sfu.json. The last two halls
-//! are meant to be too much for one processor: their loss is a result; "server" and "gen." say who was busy, "offered"
+//! bring one processor near its limit or beyond: their loss is a result; "server" and "gen." say who was busy, "offered"
 //! how much of its load the generator managed to send. `BENCH_WORKLOADS=w3,w4` measures those alone.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -22,7 +22,7 @@ const VIDEO: Media = Media::Video { bitrate_bps: 2_000_000 };
 /// Below saturation: what a packet costs.
 const W1: Hall = Hall { media: Media::Audio, publishers: 1, subscribers: 50, saturating: false };
 const W2: Hall = Hall { media: VIDEO, publishers: 1, subscribers: 10, saturating: false };
-/// At saturation of a processor: how much arrives. 100,000 and 48,000 packets a second, if all do.
+/// Near a processor's limit or beyond: how much arrives. 100,000 and 48,000 packets a second, if all do.
 const W3: Hall = Hall { media: Media::Audio, publishers: 10, subscribers: 200, saturating: true };
 const W4: Hall = Hall { media: VIDEO, publishers: 5, subscribers: 40, saturating: true };
 const JOINS: usize = 80;

@@ -170,7 +170,9 @@ impl Shard {
             self.counters.data_dropped += std::mem::take(&mut slot.peer.channels.dropped);
             self.counters.data_track_dropped += std::mem::take(&mut slot.peer.channels.tracks.dropped);
             let older = |at: Instant, than: Duration| now.at.duration_since(at) > than;
-            let lost = slot.peer.disconnected_at.is_some_and(|at| older(at, ICE_FAILED_AFTER))
+            // One that never was up may be a slow client's first checks: it has as long as a resumed one.
+            let patience = if slot.peer.connected { ICE_FAILED_AFTER } else { RESUME_GRACE };
+            let lost = slot.peer.disconnected_at.is_some_and(|at| older(at, patience))
                 && slot.peer.resumed_at.is_none_or(|at| older(at, RESUME_GRACE));
             let overdue = slot.peer.answer_overdue(now.at);
             let closed = slot.peer.closed_at.is_some_and(|at| now.at.duration_since(at) > LEAVE_MAY_FOLLOW);

@@ -473,6 +473,19 @@ fn who_resumes_has_the_full_time_to_bring_its_media_back() {
 }
 
 #[test]
+fn who_is_slow_to_connect_is_waited_for() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    stage.clients[alice].offline = true;
+    stage.run(Duration::from_secs(8), |_| {});
+    assert!(!given_up(&mut stage, alice), "its first checks take their time");
+    stage.clients[alice].offline = false;
+    stage.run(Duration::from_secs(8), |_| {});
+    let media = stage.shard.rooms[ROOM].links.values().next().unwrap().subscriber;
+    assert!(stage.shard.peers.get(media).unwrap().peer.connected);
+}
+
+#[test]
 fn who_resumes_and_stays_away_is_asked_again() {
     let (mut stage, alice, media) = cut_off();
     resume(&mut stage, alice);
