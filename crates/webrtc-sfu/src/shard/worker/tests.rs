@@ -318,7 +318,8 @@ impl Connection {
 /// A camera that sends a packet of every layer each 20 ms, keyframes when asked for.
 struct Camera {
     client: usize,
-    streams: Vec<Ssrc>,
+    /// By the layer they are.
+    streams: BTreeMap<u8, Ssrc>,
     mid: Mid,
     sent: u64,
     next_at: Instant,
@@ -332,7 +333,7 @@ impl Camera {
             // The client's stack wants them named. The server does not read the names: it knows these SSRCs already.
             rtc.direct_api().declare_stream_tx(*ssrc, None, mid, Some(name.into()));
         }
-        Self { client, streams, mid, sent: 0, next_at }
+        Self { client, streams: (0..).zip(streams).collect(), mid, sent: 0, next_at }
     }
 
     fn shoot(&mut self, stage: &mut Stage) {
@@ -345,11 +346,11 @@ impl Camera {
         let keyframe = std::mem::take(&mut connection.wants_keyframe);
         let pt = connection.rtc.codec_config().params()[0].pt();
         assert!(connection.rtc.media(self.mid).is_some());
-        for (layer, ssrc) in self.streams.iter().enumerate() {
+        for (layer, ssrc) in &self.streams {
             // VP8: a frame of one packet; its last byte says which layer it is of.
-            let payload = vec![0x10, u8::from(!keyframe), 0, 0, layer as u8];
+            let payload = vec![0x10, u8::from(!keyframe), 0, 0, *layer];
             // Streams have numbers of their own.
-            let sequence = self.sent + 1_000 * (layer as u64 + 1);
+            let sequence = self.sent + 1_000 * (u64::from(*layer) + 1);
             let time = 1_800_u32.wrapping_mul(self.sent as u32);
             let write = RtpWrite::new(pt, sequence.into(), time, now, payload).marker(true);
             if let Some(stream) = connection.rtc.direct_api().stream_tx(ssrc) {
@@ -419,8 +420,8 @@ fn streams_that_nobody_named_do_not_take_turns() {
     assert_eq!(seen.len(), 1, "one of them: {seen:?}");
     assert!(seen.values().all(|count| *count >= 45), "{seen:?}");
     // The one that is followed ends: another of them takes its place.
-    let followed = usize::from(*seen.keys().next().unwrap());
-    camera.streams.remove(followed);
+    let followed = *seen.keys().next().unwrap();
+    camera.streams.remove(&followed);
     stage.run(Duration::from_secs(4), |stage| camera.shoot(stage));
     let seen = last_second(&mut stage, bob, &mut camera);
     assert!(seen.len() == 1 && seen.values().all(|count| *count >= 45), "{seen:?}");
