@@ -117,6 +117,10 @@
 
   function hear(entry) {
     const { analyser, samples, bins } = entry;
+    // A context that stands still hands out its last sound for ever.
+    const { currentTime, state } = analyser.context;
+    if (state !== 'running' || currentTime === entry.clock) return;
+    entry.clock = currentTime;
     analyser.getFloatTimeDomainData(samples);
     const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
     entry.level_db = Math.round(10 * Math.log10(power + 1e-12));

@@ -2,6 +2,8 @@
 //!
 //! What fails here is the SFU's; what passes here and fails in browser.rs is the web app's.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
 use std::time::Duration;
 
 use auralink_tests::{Browser, Outcome, Sfu, SfuOptions, Window, entries, fixture, number, wait};

@@ -58,7 +58,7 @@ mod tests {
         name: String,
         count: u32,
         share: f64,
-        list: Vec<Sample>,
+        list: Vec<Self>,
         map: BTreeMap<String, String>,
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// Where files lie, and how large one may be, and all of somebody's.
@@ -26,19 +27,28 @@ pub struct FileConfig {
 }
 
 #[derive(Clone)]
-pub(crate) struct FileStore(Arc<FileConfig>);
+pub(crate) struct FileStore {
+    config: Arc<FileConfig>,
+    turns: Arc<Semaphore>,
+}
 
 impl FileStore {
     /// Makes sure the folders exist and can be written.
     pub(crate) async fn open(config: FileConfig) -> io::Result<Self> {
-        let store = Self(Arc::new(config));
+        let store = Self { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)) };
         tokio::fs::create_dir_all(store.incoming_dir()).await?;
         sync_dir(store.dir()).await?;
         Ok(store)
     }
 
     pub(crate) fn quotas(&self) -> Quotas {
-        Quotas { user_bytes: self.0.user_bytes, room_bytes: self.0.room_bytes }
+        Quotas { user_bytes: self.config.user_bytes, room_bytes: self.config.room_bytes }
+    }
+
+    /// One upload at a time is counted and entered. Waiting here holds no connection to the database, of which logins
+    /// need some too.
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed")
     }
 
     pub(crate) async fn read(&self, key: &str) -> io::Result<tokio::fs::File> {
@@ -65,19 +75,19 @@ impl FileStore {
         if key.len() != 32 || !key.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a storage key"));
         }
-        Ok(self.0.dir.join(&key[..2]).join(key))
+        Ok(self.config.dir.join(&key[..2]).join(key))
     }
 
     fn incoming_dir(&self) -> PathBuf {
-        self.0.dir.join("incoming")
+        self.config.dir.join("incoming")
     }
 
     fn dir(&self) -> &Path {
-        &self.0.dir
+        &self.config.dir
     }
 
     fn max_bytes(&self) -> u64 {
-        self.0.max_bytes
+        self.config.max_bytes
     }
 }
 
@@ -97,7 +107,7 @@ mod tests {
     #[test]
     fn only_our_own_names_become_paths() {
         let config = FileConfig { dir: "/data".into(), max_bytes: 1, user_bytes: 0, room_bytes: 0 };
-        let store = FileStore(Arc::new(config));
+        let store = FileStore { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)) };
         for bad in ["../../../../../../../../../etc/passwd", "", "ab", "g0000000000000000000000000000000"] {
             assert!(store.path(bad).is_err(), "{bad}");
         }

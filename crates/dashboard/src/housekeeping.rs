@@ -75,7 +75,8 @@ async fn clean(app: &App, keep: RetentionConfig, stop: &CancellationToken) -> Re
 }
 
 async fn forget(app: &App, rule: Rule, days: u32, stop: &CancellationToken) -> Result<u64> {
-    let before = app.now() - time::Duration::days(days.into());
+    // Longer ago than time goes back: nothing is that old.
+    let Some(before) = app.now().checked_sub(time::Duration::days(days.into())) else { return Ok(0) };
     let mut removed = 0;
     for _ in 0..MAX_BATCHES {
         let mut tx = app.db.system().await?;

@@ -4,7 +4,7 @@
 //! have forgotten, and when somebody who is removed comes in all the same. Only as long as a token from before could
 //! still be good: for who is removed, none is signed.
 
-use crate::sfu::Sfu;
+use crate::sfu::{Sfu, token_holder};
 use crate::store::removals;
 use aura_service::error::Result;
 use aura_store::Database;
@@ -60,6 +60,7 @@ impl Removals {
 
     /// The SFU reports somebody in a room. Who is removed leaves again: the SFU has forgotten.
     pub(crate) async fn entered(&self, room: RoomId, identity: &str) -> Result<()> {
+        let identity = token_holder(identity);
         let mut tx = self.0.db.system().await?;
         let removed = removals::is_removed(&mut tx, room, identity).await?;
         tx.rollback().await?;

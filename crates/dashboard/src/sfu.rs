@@ -45,6 +45,11 @@ pub(crate) fn guest_identity(guest: UserId) -> String {
     format!("{GUEST_PREFIX}{guest}")
 }
 
+/// Whose token a participant came with: a second connection (`?publish=screen`) is called `identity#screen`.
+pub(crate) fn token_holder(identity: &str) -> &str {
+    identity.split_once('#').map_or(identity, |(holder, _)| holder)
+}
+
 /// Whether an identity in a room is this user's.
 pub(crate) fn is_same_person(identity: &str, user: UserId) -> bool {
     identity.parse() == Ok(user)

@@ -16,6 +16,7 @@ pub(crate) mod data_track;
 pub(crate) mod device;
 pub(crate) mod feedback;
 pub(crate) mod forward;
+pub(crate) mod gone;
 pub(crate) mod metadata;
 pub(crate) mod participant;
 pub(crate) mod publish;

@@ -78,10 +78,11 @@ pub(crate) async fn convert(service: &Service, caller: String, call: Call) -> Re
         service.recorder.record(report);
     }
     let usage = to_usage(session.total());
+    // A clock that went back on the way says nothing about the length.
     let stands = session.position().map(|position| position.wrapping_sub(start));
+    let stands = stands.filter(|ticks| *ticks <= longest_ticks(service.unary_ms));
     let made = outcome?;
-    let length = length.or(stands).unwrap_or_default();
-    Ok(pb::AudioResponse { output: Some(audio_of(output, made, length)), usage: Some(usage) })
+    Ok(pb::AudioResponse { output: Some(audio_of(output, made, length.or(stands))), usage: Some(usage) })
 }
 
 async fn run(
@@ -91,6 +92,7 @@ async fn run(
     end: Option<u32>,
 ) -> Result<Vec<pb::Packet>> {
     let max_frames = u64::from(service.unary_ms / 20);
+    let longest = longest_ticks(service.unary_ms);
     let mut answers = Vec::new();
     let mut done = 0;
     let mut rest = packets.into_iter();
@@ -102,7 +104,8 @@ async fn run(
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
             let mut out = Vec::new();
             if last {
-                if let Some(end) = end {
+                let ahead = |end: &u32| session.position().is_some_and(|at| end.wrapping_sub(at) <= longest);
+                if let Some(end) = end.filter(ahead) {
                     out.extend(session.pause_until(end).map_err(|refusal| (0, refusal))?);
                 }
                 out.extend(session.finish());
@@ -204,19 +207,32 @@ fn cut(pcm: &Bytes, rate: PcmRate) -> Vec<pb::Packet> {
         .collect()
 }
 
-fn audio_of(output: Output, packets: Vec<pb::Packet>, length_ticks: u32) -> pb::Audio {
+/// `length_ticks`: how long the input lasts, where it says so.
+fn audio_of(output: Output, packets: Vec<pb::Packet>, length_ticks: Option<u32>) -> pb::Audio {
     let format = Some(output.to_format());
     let Output::Pcm { rate, .. } = output else {
-        return pb::Audio { format, packets, pcm: Bytes::new(), length_ticks };
+        return pb::Audio {
+            format,
+            packets,
+            pcm: Bytes::new(),
+            length_ticks: length_ticks.unwrap_or_default(),
+        };
     };
-    // A last bundle may have been filled up, and a pause ends with whole frames: here are the samples.
-    let bytes = length_ticks as usize * rate.frame() / FRAME_TICKS * 2;
-    let mut pcm = Vec::with_capacity(bytes);
+    let mut pcm = Vec::new();
     for packet in packets {
         pcm.extend_from_slice(&packet.payload);
     }
-    pcm.resize(bytes, 0);
-    pb::Audio { format, pcm: pcm.into(), packets: Vec::new(), length_ticks }
+    // A last bundle may have been filled up, and a pause ends with whole frames: here are the samples.
+    if let Some(length) = length_ticks {
+        pcm.resize(length as usize * rate.frame() / FRAME_TICKS * 2, 0);
+    }
+    let lasts = u32::try_from(pcm.len() / 2 / rate.frame() * FRAME_TICKS).unwrap_or(u32::MAX);
+    pb::Audio { format, pcm: pcm.into(), packets: Vec::new(), length_ticks: length_ticks.unwrap_or(lasts) }
+}
+
+/// The longest audio accepted, and what the last bundle may fill up, in ticks of 48 kHz.
+fn longest_ticks(unary_ms: u32) -> u32 {
+    unary_ms.saturating_mul(48).saturating_add(5 * 960)
 }
 
 fn too_long(unary_ms: u32) -> ServiceError {

@@ -222,7 +222,7 @@ async fn speech_with_pauses_keeps_its_time_in_every_direction() {
             let name = format!("clip {index}, {:?}", targets.mode());
             let compress = |input: pb::Audio| pb::CompressRequest {
                 input: Some(input),
-                targets: Some(targets.clone()),
+                targets: Some(targets),
                 ..Default::default()
             };
             let aic =

@@ -109,9 +109,9 @@ mod scenario {
                 encryption,
             };
             let (sender, sending) = (pair.sent.clone(), frame.clone());
-            // Any frame may be lost, so it is repeated, at half of what the server allows a sender.
+            // Any frame may be lost, so it is repeated.
             let repeating = background(async move {
-                let mut tick = tokio::time::interval(Duration::from_millis(100));
+                let mut tick = tokio::time::interval(Duration::from_millis(50));
                 loop {
                     tick.tick().await;
                     sender.push(sending.clone()).await.expect("not too large");

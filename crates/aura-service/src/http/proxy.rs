@@ -94,7 +94,10 @@ impl TrustedProxies {
             return client;
         }
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        // Each entry by itself: bytes that a client put in front must not hide what the proxy appended.
+        let hops = lines
+            .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
+            .map(|hop| std::str::from_utf8(hop).unwrap_or_default());
         for hop in hops.take(MAX_HOPS) {
             // What is no address was made up further out: whoever wrote the last good one is as far as we see.
             let Some(address) = parse_hop(hop) else { break };
@@ -167,7 +170,7 @@ mod tests {
     fn forwarded(lines: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, http::HeaderValue::from_static(line));
+            headers.append(FORWARDED_FOR, http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         headers
     }
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn the_client_is_the_last_hop_nobody_trusted_vouches_for() {
         let ours = ["10.0.0.0/8", "2001:db8:ffff::/48", "127.0.0.1"];
-        let cases: [(&[&str], &[&'static str], &str, &str); 16] = [
+        let cases: [(&[&str], &[&'static str], &str, &str); 17] = [
             // Nobody is trusted unless named, however near.
             (&[], &["203.0.113.9"], "127.0.0.1", "127.0.0.1"),
             (&[], &["203.0.113.9"], "10.0.0.5", "10.0.0.5"),
@@ -195,6 +198,8 @@ mod tests {
             (&ours, &["10.3.3.3, 10.2.2.2"], "10.0.0.5", "10.3.3.3"),
             // Junk ends the walk at the last good hop.
             (&ours, &["junk"], "10.0.0.5", "10.0.0.5"),
+            // What a client wrote in front in no language hides nothing.
+            (&ours, &["\u{ff}, 203.0.113.9"], "10.0.0.5", "203.0.113.9"),
             (&ours, &["203.0.113.9, junk, 10.2.2.2"], "10.0.0.5", "10.2.2.2"),
             (&ours, &[], "10.0.0.5", "10.0.0.5"),
         ];

@@ -218,6 +218,7 @@ async fn upload(
 
     let (name, received) = receive(app, form).await?;
     let key = received.storage_key.clone();
+    let _turn_here = app.files.turn().await;
     let (turn, tx, row) = match insert(app, &to, name, received).await {
         Ok(inserted) => inserted,
         Err(error) => {

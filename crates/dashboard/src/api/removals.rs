@@ -6,7 +6,7 @@ use super::problem::{Forbidden, Invalid, NotFound, Unauthenticated};
 use super::rooms::{RoomPath, owned};
 use crate::app::App;
 use crate::model::{Items, RemovedPerson};
-use crate::sfu::{guest_identity, is_same_person, parse_guest_identity};
+use crate::sfu::{guest_identity, is_same_person, parse_guest_identity, token_holder};
 use crate::store::removals::{self, Removed};
 use crate::store::{guests, rooms, users};
 use aura_service::error::{Result, ServiceError};
@@ -41,11 +41,12 @@ pub(super) async fn let_back_in(
 ) -> Result<StatusCode> {
     let mut tx = app.db.tenant(user).await?;
     owned(&mut tx, path.room_id, user).await?;
-    if !removals::delete(&mut tx, path.room_id, &path.identity).await? {
+    let identity = token_holder(&path.identity);
+    if !removals::delete(&mut tx, path.room_id, identity).await? {
         return Err(ServiceError::not_found("removed person"));
     }
     tx.commit().await?;
-    app.removals.lift(path.room_id, &path.identity).await;
+    app.removals.lift(path.room_id, identity).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -53,6 +54,8 @@ pub(super) async fn let_back_in(
 pub(super) async fn remove(app: &App, owner: UserId, room: RoomId, identity: &str) -> Result<()> {
     let mut tx = app.db.tenant(owner).await?;
     owned(&mut tx, room, owner).await?;
+    // Who is seen only by a second connection (`identity#name`) is whoever holds the token.
+    let identity = token_holder(identity);
     if is_same_person(identity, owner) {
         return Err(ServiceError::new(ErrorCode::FailedPrecondition, "the owner cannot be removed"));
     }
@@ -86,7 +89,7 @@ pub(super) async fn remove(app: &App, owner: UserId, room: RoomId, identity: &st
 
 async fn live_name(app: &App, room: RoomId, identity: &str) -> Result<String> {
     let live = app.sfu.participants(&room.to_string()).await?;
-    let found = live.into_iter().find(|participant| participant.identity == identity);
+    let found = live.into_iter().find(|participant| token_holder(&participant.identity) == identity);
     let found = found.ok_or_else(|| ServiceError::not_found("participant"))?;
     Ok(if found.name.is_empty() { found.identity } else { found.name })
 }

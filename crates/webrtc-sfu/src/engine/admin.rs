@@ -196,11 +196,34 @@ impl Room {
         let changes = found.info.muted != muted;
         self.set_muted(&sid, track, muted);
         if changes {
+            if let Some(found) = self.participants.get_mut(&sid).and_then(|p| p.track_mut(track)) {
+                found.mute_ordered = muted;
+            }
             let order = proto::MuteTrackRequest { sid: track.to_owned(), muted };
             self.signal(&sid, proto::signal_response::Message::Mute(order));
         }
         let info = self.participants.get(&sid).and_then(|p| p.track(track)).map(|track| track.info.clone());
         info.map(|info| AdminReply::Track(Box::new(info))).ok_or(AdminError::TrackNotFound)
+    }
+
+    /// The publisher says itself whether its track is muted: it knows of every order before.
+    pub(crate) fn mute_answered(&mut self, sid: &aura_types::ParticipantSid, track: &str) {
+        if let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track)) {
+            found.mute_ordered = false;
+        }
+    }
+
+    /// Orders to mute that were not answered when the connection went may have been lost with it. Without them a client
+    /// believes its own state, says so, and is heard again.
+    pub(crate) fn repeat_mute_orders(&mut self, sid: &aura_types::ParticipantSid) {
+        let Some(participant) = self.participants.get(sid) else { return };
+        let ordered = participant.tracks.iter().filter(|track| track.mute_ordered && track.info.muted);
+        let orders: Vec<_> = ordered
+            .map(|track| proto::MuteTrackRequest { sid: track.sid.to_string(), muted: true })
+            .collect();
+        for order in orders {
+            self.signal(sid, proto::signal_response::Message::Mute(order));
+        }
     }
 
     fn update_participant(

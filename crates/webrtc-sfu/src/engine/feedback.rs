@@ -207,14 +207,33 @@ impl Room {
         for (track, enabled) in codecs {
             self.announce_aic(sid, &track, enabled);
         }
-        let speakers: Vec<_> = self
-            .speakers
-            .iter()
-            .map(|(sid, level)| proto::SpeakerInfo { sid: sid.to_string(), level: *level, active: true })
-            .collect();
+        // Those who fell silent meanwhile too.
+        let speakers = self.visible_levels().collect();
+        self.signal(sid, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
+    }
+
+    /// Tells a newcomer who speaks: later it hears of changes alone.
+    pub(crate) fn tell_speakers(&mut self, to: &ParticipantSid) {
+        let speakers: Vec<_> = self.visible_levels().filter(|speaker| speaker.active).collect();
         if !speakers.is_empty() {
-            self.signal(sid, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
+            self.signal(to, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
         }
+    }
+
+    /// Tells somebody who was away that those who left meanwhile speak no more; before it hears that they left.
+    pub(crate) fn silence_gone_speakers(&mut self, to: &ParticipantSid) {
+        let silent = |sid: String| proto::SpeakerInfo { sid, level: 0.0, active: false };
+        let speakers: Vec<_> = self.gone_lately.iter().map(|gone| silent(gone.sid.clone())).collect();
+        if !speakers.is_empty() {
+            self.signal(to, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
+        }
+    }
+
+    fn visible_levels(&self) -> impl Iterator<Item = proto::SpeakerInfo> {
+        self.participants.values().filter(|participant| !participant.is_hidden()).map(|participant| {
+            let level = self.speakers.get(&participant.sid).copied().unwrap_or(0.0);
+            proto::SpeakerInfo { sid: participant.sid.to_string(), level, active: level > 0.0 }
+        })
     }
 }
 

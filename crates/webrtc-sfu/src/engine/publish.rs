@@ -119,6 +119,7 @@ impl Room {
             announced_qualities: None,
             announced_aic: None,
             audience: Audience::default(),
+            mute_ordered: false,
         });
         self.publishers.insert(track_sid.clone(), sid.clone());
         self.unreviewed.insert(track_sid.clone());

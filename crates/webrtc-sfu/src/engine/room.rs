@@ -12,6 +12,7 @@ use proto::signal_response::Message;
 
 use super::announce::Announcements;
 use super::device::room_codecs;
+use super::gone::GoneLately;
 use super::participant::{ConnectionMode, Joiner, Participant};
 use super::{Moment, Output, RoomEvent, RoomFacts};
 
@@ -57,6 +58,8 @@ pub(crate) struct Room {
     pub(crate) unreviewed: BTreeSet<TrackSid>,
     /// Allowances of those who left before they were full again: coming back does not fill them.
     pub(crate) left_lately: HashMap<String, Announcements>,
+    /// Who left within the time in which somebody may not have heard of it.
+    pub(crate) gone_lately: GoneLately,
     pub(crate) speakers: BTreeMap<ParticipantSid, f32>,
     /// Participants and publishers everyone was last told of, and when.
     counts_told: (u32, u32),
@@ -93,6 +96,7 @@ impl Room {
             publishers: HashMap::new(),
             unreviewed: BTreeSet::new(),
             left_lately: HashMap::new(),
+            gone_lately: GoneLately::default(),
             speakers: BTreeMap::new(),
             counts_told: (0, 0),
             counts_told_at: now.at,
@@ -223,6 +227,7 @@ impl Room {
         };
         let facts = me.facts();
         self.signal(&sid, Message::Join(join));
+        self.tell_speakers(&sid);
         self.outputs.push_back(Output::TokenChanged { of: sid.clone() });
         self.outputs.push_back(Output::Event(RoomEvent::ParticipantJoined {
             room: self.facts(),
@@ -253,12 +258,16 @@ impl Room {
                 ..Default::default()
             }),
         );
-        let participants = self
+        self.repeat_mute_orders(sid);
+        self.silence_gone_speakers(sid);
+        // Who left while this one was away: clients drop nobody of whom they are not told.
+        let gone = self.gone_lately.iter().filter(|gone| self.by_identity(&gone.identity).is_none()).cloned();
+        let here = self
             .participants
             .values()
             .filter(|other| !other.is_hidden() || &other.sid == sid)
-            .map(Participant::info)
-            .collect();
+            .map(Participant::info);
+        let participants = gone.chain(here).collect();
         self.signal(sid, Message::Update(proto::ParticipantUpdate { participants }));
         let room = self.info();
         self.signal(sid, Message::RoomUpdate(proto::RoomUpdate { room: Some(room) }));
@@ -321,13 +330,19 @@ impl Room {
             self.left_lately.insert(gone.identity.clone(), gone.announcements.clone());
         }
         self.outputs.push_back(Output::Close { participant: sid.clone() });
-        self.speakers.remove(sid);
+        if self.speakers.remove(sid).is_some() && !gone.is_hidden() {
+            // Before they hear that it left: of whom they do not know, clients believe nothing any more.
+            let silent = proto::SpeakerInfo { sid: sid.to_string(), level: 0.0, active: false };
+            let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers: vec![silent] });
+            self.signal_everyone_but(sid, message);
+        }
         gone.state = proto::participant_info::State::Disconnected;
         gone.version += 1;
         if !gone.is_hidden() {
             // What it said of itself, others know; those who leave and come must not make everyone read it again.
             (gone.metadata, gone.attributes) = Default::default();
             let info = proto::ParticipantInfo { disconnect_reason: reason as i32, ..gone.info() };
+            self.gone_lately.push(info.clone(), now.at);
             let update = Message::Update(proto::ParticipantUpdate { participants: vec![info] });
             self.signal_everyone_but(sid, update);
         }
@@ -391,6 +406,7 @@ impl Room {
         for (sid, reason) in overdue {
             self.remove(&sid, reason, now);
         }
+        self.gone_lately.expire(now.at);
         self.refill_announcements(now.at);
         self.tell_counts(now);
         // Rights may have made an occupant of a recorder, or the other way round.

@@ -24,6 +24,7 @@ use super::{DataChannel, Moment, Output, RoomEvent, limit};
 mod clients;
 mod data_track;
 mod load;
+mod resume;
 
 /// A room and everything it said, by who was told.
 struct Stage {

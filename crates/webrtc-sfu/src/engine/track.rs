@@ -43,6 +43,8 @@ pub(crate) struct Track {
     /// Whether the publisher was last told to send AIC; `None` = it was told nothing and decides.
     pub(crate) announced_aic: Option<bool>,
     pub(crate) audience: Audience,
+    /// Muted by somebody else, and its publisher has not answered yet.
+    pub(crate) mute_ordered: bool,
 }
 
 impl Track {

@@ -176,7 +176,7 @@ impl Shard {
             };
             let Some(mid) = slot.peer.live_section(&sid) else { continue };
             if let Some(copy) = track.copy_mut(peer) {
-                if copy.mid == mid {
+                if copy.mid == mid && slot.peer.outgoing_stream(mid) == Some(copy.ssrc) {
                     continue;
                 }
                 self.remove_copy(id, peer);

@@ -192,6 +192,7 @@ impl Shard {
                 self.claim_unclaimed(room, sid, now);
             }
             Request::Mute(mute) => {
+                host.room.mute_answered(sid, &mute.sid);
                 host.room.set_muted(sid, &mute.sid, mute.muted);
             }
             Request::Subscription(update) => host.room.update_subscription(sid, &update),

@@ -436,12 +436,19 @@ impl Shard {
     }
 
     fn refuse(&mut self, room: &str, identities: &[String], issued_before_s: i64, now: Moment) {
-        for identity in identities {
+        let live = self.rooms.get(room).map(|host| &host.room);
+        // A second connection is named after its suffix; the token is its holder's.
+        let holder = |identity: &String| {
+            let participant = live.and_then(|room| room.by_identity(identity));
+            participant.map_or_else(|| identity.clone(), |participant| participant.holder.clone())
+        };
+        let holders: Vec<String> = identities.iter().map(holder).collect();
+        for identity in &holders {
             self.refusals.refuse(room, identity, issued_before_s, now.at);
         }
         let Some(host) = self.rooms.get_mut(room) else { return };
         let name = Arc::clone(&host.name);
-        for identity in identities {
+        for identity in &holders {
             host.room.send_away(identity, now);
         }
         self.carry_out(&name, now);

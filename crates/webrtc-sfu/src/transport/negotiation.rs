@@ -156,7 +156,7 @@ impl Peer {
     /// described as such. `None` = nothing to ask.
     pub(crate) fn requirement(&mut self) -> Option<proto::MediaSectionsRequirement> {
         let negotiation = &mut self.negotiation;
-        let Some(offered) = negotiation.offered.filter(|_| self.role == Role::Single) else { return None };
+        let offered = negotiation.offered.filter(|_| self.role == Role::Single)?;
         if !std::mem::take(&mut negotiation.dirty) {
             return None;
         }
@@ -255,8 +255,11 @@ impl Peer {
         let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.negotiation.answered = true;
-        self.negotiation.sections.announce(&outstanding.sending);
-        self.negotiation.sections.refresh_live();
+        let sections = &mut self.negotiation.sections;
+        sections.announce(&outstanding.sending);
+        sections.refresh_live();
+        // Sections that this answer freed may take tracks that found none.
+        self.negotiation.dirty |= sections.awaits_description();
         Ok(())
     }
 

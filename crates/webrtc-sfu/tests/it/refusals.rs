@@ -112,6 +112,25 @@ async fn an_identity_sent_away_stays_away_until_it_is_let_back() {
 }
 
 #[tokio::test]
+async fn whoever_has_only_a_second_connection_is_sent_away_by_its_name() {
+    let sfu = Sfu::start().await;
+    let mut control = control(&sfu).await;
+    let token = join_token("hall", "eve");
+    let url = format!("ws://{}/rtc?access_token={token}&protocol=16&publish=screen", sfu.http);
+    let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let mut eve = Client { socket };
+    eve.until(|message| matches!(message, Response::Join(_)).then_some(())).await;
+    let refuse = pb::RefuseParticipantsRequest {
+        room: "hall".into(),
+        identities: vec!["eve#screen".into()],
+        issued_until_s: 0,
+    };
+    control.refuse_participants(as_dashboard(refuse)).await.unwrap();
+    assert_eq!(leave_reason(&mut eve).await, proto::DisconnectReason::ParticipantRemoved as i32);
+    assert_eq!(refusal(&sfu, &token).await, Some((403, "you were removed from the room".to_owned())));
+}
+
+#[tokio::test]
 async fn livekits_remove_leaves_the_token_alone_unless_it_is_to_be_revoked() {
     let sfu = Sfu::start().await;
     let admin = api_token(json!({ "roomAdmin": true, "room": "hall" }));

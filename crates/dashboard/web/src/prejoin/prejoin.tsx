@@ -136,7 +136,7 @@ interface DeviceToggleProps {
   onRetry(): void;
 }
 
-/** On, off, or not to be had; then another press tries again. */
+/** On, off, or not to be had; another press tries again what may be had then, and gives up what is not there. */
 function DeviceToggle({ kind, on, problem, onToggle, onRetry }: DeviceToggleProps) {
   const working = on && problem === null;
   const label = problem ? t(`${kind}_problem`) : on ? t(`${kind}_on`) : t(`${kind}_off`);
@@ -147,7 +147,7 @@ function DeviceToggle({ kind, on, problem, onToggle, onRetry }: DeviceToggleProp
       aria-pressed={working}
       aria-label={label}
       title={label}
-      onClick={problem ? onRetry : onToggle}
+      onClick={problem === "blocked" || problem === "busy" ? onRetry : onToggle}
       data-testid={kind}
       data-problem={problem ?? undefined}
     >

@@ -100,7 +100,7 @@ fn rules_are_about_people_and_the_last_one_counts() {
     let bob = stage.join("bob");
     assert!(stage.room.participants[&bob].subscribed.contains_key(&track));
     let nothing = proto::TrackPermission { participant_identity: "bob".into(), ..Default::default() };
-    stage.room.set_subscription_rules(&alice, only(vec![everything_to("bob"), nothing.clone()]));
+    stage.room.set_subscription_rules(&alice, only(vec![everything_to("bob"), nothing]));
     assert!(!stage.room.participants[&bob].subscribed.contains_key(&track));
     // A rule about nobody makes the whole request void.
     let nobody = proto::TrackPermission { all_tracks: true, ..Default::default() };

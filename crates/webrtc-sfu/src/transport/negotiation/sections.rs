@@ -92,7 +92,7 @@ impl Sections {
     /// Puts waiting tracks on sections that can take them. Answers which sections those are.
     pub(super) fn place_waiting(&mut self) -> Vec<Mid> {
         let mut placed = Vec::new();
-        let reuse = self.reuse;
+        let reuse = self.may_reuse();
         for assignment in std::mem::take(&mut self.waiting) {
             match self.list.iter_mut().find(|section| section.takes(assignment.kind, reuse)) {
                 Some(section) => {
@@ -112,16 +112,23 @@ impl Sections {
         self.list.push(section);
     }
 
+    /// Mixed up is better than black for good: where no section can be added, every client takes one again.
+    fn may_reuse(&self) -> bool {
+        self.reuse || self.room_left() == 0
+    }
+
     /// How many sections of a kind the waiting tracks lack.
     pub(super) fn missing(&self, kind: MediaKind) -> usize {
         let wanted = self.waiting.iter().filter(|waiting| waiting.kind == kind).count();
-        wanted.saturating_sub(self.list.iter().filter(|section| section.takes(kind, self.reuse)).count())
+        wanted
+            .saturating_sub(self.list.iter().filter(|section| section.takes(kind, self.may_reuse())).count())
     }
 
     /// Whether another description, without a further section, changes anything.
     pub(super) fn awaits_description(&self) -> bool {
-        let placeable =
-            |waiting: &Assignment| self.list.iter().any(|section| section.takes(waiting.kind, self.reuse));
+        let placeable = |waiting: &Assignment| {
+            self.list.iter().any(|section| section.takes(waiting.kind, self.may_reuse()))
+        };
         let released = |section: &Section| section.announced && section.assigned.is_none();
         self.waiting.iter().any(placeable) || self.list.iter().any(released)
     }

@@ -311,8 +311,31 @@ fn nobody_is_asked_for_more_sections_than_a_description_may_have() {
     for _ in 0..MAX_SECTIONS + 20 {
         listener.server.attach(track(MediaKind::Audio));
     }
-    assert_eq!(listener.negotiate().len(), MAX_SECTIONS - 1);
+    let full = listener.negotiate();
+    assert_eq!(full.len(), MAX_SECTIONS - 1);
     assert_eq!(listener.offer(false), None);
+    // One leaves: its section is described idle, and then another track is on it.
+    let leaver = full[7].track.as_deref().and_then(|track| track.parse().ok()).expect("a track");
+    listener.server.detach(&leaver);
+    assert!(!listener.negotiate()[7].sends);
+    assert!(listener.negotiate()[7].sends);
+    assert_eq!(listener.offer(false), None);
+}
+
+#[test]
+fn safari_takes_sections_again_where_there_is_no_room_for_more() {
+    use crate::transport::sdp::MAX_SECTIONS;
+
+    let mut listener = Listener::new();
+    listener.server.never_reuse_sections();
+    for _ in 0..MAX_SECTIONS {
+        listener.server.attach(track(MediaKind::Audio));
+    }
+    let full = listener.negotiate();
+    let leaver = full[0].track.as_deref().and_then(|track| track.parse().ok()).expect("a track");
+    listener.server.detach(&leaver);
+    listener.negotiate();
+    assert!(listener.negotiate()[0].sends, "the one that waited");
 }
 
 /// The codecs of one section, as its `a=rtpmap` lines name them.
