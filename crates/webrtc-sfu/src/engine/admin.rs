@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aura_types::ParticipantSid;
 use livekit_protocol as proto;
 
 use super::room::Room;
@@ -196,9 +197,7 @@ impl Room {
         let changes = found.info.muted != muted;
         self.set_muted(&sid, track, muted);
         if changes {
-            if let Some(found) = self.participants.get_mut(&sid).and_then(|p| p.track_mut(track)) {
-                found.mute_ordered = muted;
-            }
+            self.note_mute_order(&sid, track, muted);
             let order = proto::MuteTrackRequest { sid: track.to_owned(), muted };
             self.signal(&sid, proto::signal_response::Message::Mute(order));
         }
@@ -207,15 +206,19 @@ impl Room {
     }
 
     /// The publisher says itself whether its track is muted: it knows of every order before.
-    pub(crate) fn mute_answered(&mut self, sid: &aura_types::ParticipantSid, track: &str) {
+    pub(crate) fn mute_answered(&mut self, sid: &ParticipantSid, track: &str) {
+        self.note_mute_order(sid, track, false);
+    }
+
+    fn note_mute_order(&mut self, sid: &ParticipantSid, track: &str, stands: bool) {
         if let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track)) {
-            found.mute_ordered = false;
+            found.mute_ordered = stands;
         }
     }
 
     /// Orders to mute that were not answered when the connection went may have been lost with it. Without them a client
     /// believes its own state, says so, and is heard again.
-    pub(crate) fn repeat_mute_orders(&mut self, sid: &aura_types::ParticipantSid) {
+    pub(crate) fn repeat_mute_orders(&mut self, sid: &ParticipantSid) {
         let Some(participant) = self.participants.get(sid) else { return };
         let ordered = participant.tracks.iter().filter(|track| track.mute_ordered && track.info.muted);
         let orders: Vec<_> = ordered
@@ -250,7 +253,7 @@ impl Room {
         self.participant_reply(identity)
     }
 
-    fn sid_of(&self, identity: &str) -> Result<aura_types::ParticipantSid, AdminError> {
+    fn sid_of(&self, identity: &str) -> Result<ParticipantSid, AdminError> {
         self.by_identity(identity).map(|found| found.sid.clone()).ok_or(AdminError::ParticipantNotFound)
     }
 

@@ -40,7 +40,7 @@ impl Room {
             let level = levels.get(sid).copied().unwrap_or(0.0);
             let before = self.speakers.get(sid).copied().unwrap_or(0.0);
             if !participant.is_hidden() && (level - before).abs() > f32::EPSILON {
-                changed.push(proto::SpeakerInfo { sid: sid.to_string(), level, active: level > 0.0 });
+                changed.push(speaker(sid.to_string(), level));
             }
         }
         if changed.is_empty() {
@@ -222,8 +222,7 @@ impl Room {
 
     /// Tells somebody who was away that those who left meanwhile speak no more; before it hears that they left.
     pub(crate) fn silence_gone_speakers(&mut self, to: &ParticipantSid) {
-        let silent = |sid: String| proto::SpeakerInfo { sid, level: 0.0, active: false };
-        let speakers: Vec<_> = self.gone_lately.iter().map(|gone| silent(gone.sid.clone())).collect();
+        let speakers: Vec<_> = self.gone_lately.iter().map(|gone| speaker(gone.sid.clone(), 0.0)).collect();
         if !speakers.is_empty() {
             self.signal(to, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
         }
@@ -232,9 +231,14 @@ impl Room {
     fn visible_levels(&self) -> impl Iterator<Item = proto::SpeakerInfo> {
         self.participants.values().filter(|participant| !participant.is_hidden()).map(|participant| {
             let level = self.speakers.get(&participant.sid).copied().unwrap_or(0.0);
-            proto::SpeakerInfo { sid: participant.sid.to_string(), level, active: level > 0.0 }
+            speaker(participant.sid.to_string(), level)
         })
     }
+}
+
+/// Silent at level 0.
+pub(crate) fn speaker(sid: String, level: f32) -> proto::SpeakerInfo {
+    proto::SpeakerInfo { sid, level, active: level > 0.0 }
 }
 
 /// Loss to a quality and a mean-opinion-like score between 1 and 5.

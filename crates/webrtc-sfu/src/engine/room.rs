@@ -12,6 +12,7 @@ use proto::signal_response::Message;
 
 use super::announce::Announcements;
 use super::device::room_codecs;
+use super::feedback::speaker;
 use super::gone::GoneLately;
 use super::participant::{ConnectionMode, Joiner, Participant};
 use super::{Moment, Output, RoomEvent, RoomFacts};
@@ -332,8 +333,8 @@ impl Room {
         self.outputs.push_back(Output::Close { participant: sid.clone() });
         if self.speakers.remove(sid).is_some() && !gone.is_hidden() {
             // Before they hear that it left: of whom they do not know, clients believe nothing any more.
-            let silent = proto::SpeakerInfo { sid: sid.to_string(), level: 0.0, active: false };
-            let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers: vec![silent] });
+            let speakers = vec![speaker(sid.to_string(), 0.0)];
+            let message = Message::SpeakersChanged(proto::SpeakersChanged { speakers });
             self.signal_everyone_but(sid, message);
         }
         gone.state = proto::participant_info::State::Disconnected;
