@@ -111,7 +111,7 @@ mod scenario {
             let (sender, sending) = (pair.sent.clone(), frame.clone());
             // Any frame may be lost, so it is repeated.
             let repeating = background(async move {
-                let mut tick = tokio::time::interval(Duration::from_millis(50));
+                let mut tick = tokio::time::interval(Duration::from_millis(200));
                 loop {
                     tick.tick().await;
                     sender.push(sending.clone()).await.expect("not too large");

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use aura_media::data_track::Packet;
 use str0m::Rtc;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
@@ -136,22 +137,25 @@ impl Channels {
 
     /// Sends a packet of a data track, or queues it for a moment.
     pub(crate) fn send_track(&mut self, rtc: &mut Rtc, packet: &[u8], now: Instant) {
-        if self.data_track.is_none() {
+        let Ok(Packet { header, .. }) = Packet::parse(packet) else {
             self.tracks.dropped += 1;
             return;
+        };
+        if !self.tracks.accepts(&header) {
+            return;
+        }
+        if self.data_track.is_none() {
+            return self.tracks.drop_packet(&header);
         }
         self.flush_tracks(rtc, now);
         if self.tracks.is_empty() {
             match self.write_track(rtc, packet, now) {
-                Written::Yes => return,
-                Written::Never => {
-                    self.tracks.dropped += 1;
-                    return;
-                }
+                Written::Yes => return self.tracks.wrote(&header),
+                Written::Never => return self.tracks.drop_packet(&header),
                 Written::Later => {}
             }
         }
-        self.tracks.push(now, packet.to_vec());
+        self.tracks.push(now, &header, packet);
     }
 
     fn flush_tracks(&mut self, rtc: &mut Rtc, now: Instant) {
@@ -159,10 +163,9 @@ impl Channels {
         while let Some(packet) = tracks.next(now) {
             match self.write_track(rtc, packet, now) {
                 Written::Later => break,
-                Written::Yes => {}
-                Written::Never => tracks.dropped += 1,
+                Written::Yes => tracks.wrote_next(),
+                Written::Never => tracks.refused_next(),
             }
-            tracks.pop();
         }
         self.tracks = tracks;
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use aura_media::data_track::{self, Extensions, Header};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, RtcConfig};
 
@@ -33,6 +34,7 @@ struct Line {
     flying: [VecDeque<Datagram>; 2],
     labels: HashMap<ChannelId, String>,
     heard: Vec<(Instant, String, Vec<u8>)>,
+    said: u16,
 }
 
 impl Line {
@@ -60,6 +62,7 @@ impl Line {
             flying: Default::default(),
             labels: HashMap::new(),
             heard: Vec::new(),
+            said: 0,
         };
         for _ in 0..5_000 {
             line.step();
@@ -127,19 +130,42 @@ impl Line {
         }
     }
 
-    /// Sends a data-track packet that says when it was sent.
-    fn say(&mut self, start: Instant, size: usize) {
-        let mut packet = vec![0; size];
+    /// Sends a frame of a data track in packets of `sizes` that say when they were sent.
+    fn say(&mut self, start: Instant, sizes: &[usize]) {
         let at = u32::try_from(self.now.duration_since(start).as_millis()).unwrap();
-        packet[..4].copy_from_slice(&at.to_be_bytes());
-        self.channels.send_track(&mut self.server, &packet, self.now);
+        self.said = self.said.wrapping_add(1);
+        for (index, size) in sizes.iter().enumerate() {
+            let header = Header {
+                first: index == 0,
+                last: index + 1 == sizes.len(),
+                handle: 1,
+                sequence: 0,
+                frame: self.said,
+                timestamp: at,
+            };
+            let mut packet = Vec::new();
+            data_track::write(&header, &Extensions::default(), &mut packet);
+            packet.resize(*size, 0);
+            self.channels.send_track(&mut self.server, &packet, self.now);
+        }
+    }
+
+    /// The frames of which every one of `count` packets was heard.
+    fn whole(&self, count: usize) -> usize {
+        let mut packets: HashMap<u16, usize> = HashMap::new();
+        for (_, label, packet) in &self.heard {
+            if label == DATA_TRACK {
+                *packets.entry(Packet::parse(packet).unwrap().header.frame).or_default() += 1;
+            }
+        }
+        packets.values().filter(|heard| **heard == count).count()
     }
 
     /// How old each data-track packet was when it was heard, in order.
     fn ages(&self, start: Instant) -> Vec<Duration> {
         let tracks = self.heard.iter().filter(|(_, label, _)| label == DATA_TRACK);
         let age = |(heard, _, packet): &(Instant, String, Vec<u8>)| {
-            let said = u32::from_be_bytes(packet[..4].try_into().unwrap());
+            let said = Packet::parse(packet).unwrap().header.timestamp;
             heard.duration_since(start) - Duration::from_millis(said.into())
         };
         tracks.map(age).collect()
@@ -152,7 +178,7 @@ fn a_flood_behind_a_thin_link_is_heard_near_the_present() {
     let start = line.now;
     // Ten seconds of five times what the link takes.
     for _ in 0..10_000 {
-        line.say(start, LINK_BYTES_PER_S / 200);
+        line.say(start, &[LINK_BYTES_PER_S / 200]);
         line.step();
     }
     let ages = line.ages(start);
@@ -162,6 +188,23 @@ fn a_flood_behind_a_thin_link_is_heard_near_the_present() {
     let heard = ages.len() * LINK_BYTES_PER_S / 200;
     assert!(heard > 3 * LINK_BYTES_PER_S, "the link is used: {heard} bytes in 10 s");
     assert!(line.channels.tracks.dropped > 1_000, "what does not fit is dropped");
+}
+
+#[test]
+fn large_frames_behind_a_thin_link_arrive_whole_or_not_at_all() {
+    let mut line = Line::open();
+    let start = line.now;
+    // Ten seconds of frames of 48 kB, four times what the link takes.
+    for ms in 0..10_000 {
+        if ms % 100 == 0 {
+            line.say(start, &[16_000; 3]);
+        }
+        line.step();
+    }
+    let whole = line.whole(3);
+    assert!(whole >= 6, "{whole} of the 26 frames the link could take");
+    let latest = *line.ages(start).iter().max().unwrap();
+    assert!(latest < Duration::from_secs(2), "{latest:?}");
 }
 
 #[test]
@@ -175,7 +218,7 @@ fn a_file_on_its_way_does_not_silence_a_voice() {
     let mut said = 0;
     for ms in 0..10_000 {
         if ms % 20 == 0 {
-            line.say(start, 40);
+            line.say(start, &[40]);
             said += 1;
         }
         line.step();
