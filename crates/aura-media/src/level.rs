@@ -14,6 +14,8 @@ pub const WINDOW: Duration = Duration::from_millis(400);
 const FIRST_PACKET: Duration = Duration::from_millis(20);
 /// The longest packet there is (RFC 6716 §2.1.4); what lies further apart has a pause between.
 const LONGEST_PACKET: Duration = Duration::from_millis(120);
+/// What comes later than this is not late: the stream's clock began anew.
+const LATEST: Duration = Duration::from_secs(1);
 
 /// Level of one audio track.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +49,10 @@ impl AudioLevel {
             if ticks > 0 && apart <= LONGEST_PACKET {
                 self.packet = Some(apart);
             }
-            if ticks > u32::MAX / 2 {
+            let late = Duration::from_micros(
+                u64::from(ticks.wrapping_neg()) * 1_000_000 / u64::from(clock_rate.max(1)),
+            );
+            if ticks > u32::MAX / 2 && late <= LATEST {
                 return self.packet.unwrap_or(FIRST_PACKET);
             }
         }
@@ -139,6 +144,20 @@ mod tests {
         assert_eq!(level.active_for, Duration::from_millis(60));
         level.observe(after, 9 * 2_880, OPUS, 5);
         assert_eq!(level.active_for, Duration::from_millis(120), "a late one too");
+    }
+
+    #[test]
+    fn a_stream_that_begins_anew_at_a_lower_timestamp_is_measured_anew() {
+        let now = Instant::now();
+        let mut level = AudioLevel::default();
+        for packet in 0..10_u32 {
+            level.observe(now, 1_000_000 + packet * 960, OPUS, 127);
+        }
+        // Another source under the same track: packets of 60 ms, earlier on the clock.
+        for packet in 0..10_u32 {
+            level.observe(now, 5_000 + packet * 2_880, OPUS, 5);
+        }
+        assert_eq!(level.active_for, Duration::from_millis(20 + 9 * 60));
     }
 
     #[test]

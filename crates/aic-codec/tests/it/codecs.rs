@@ -194,6 +194,31 @@ async fn a_sender_that_falls_back_to_opus_is_followed_and_back() {
     assert!(like > 0.7, "likeness {like}");
 }
 
+/// A sender begins anew in the middle, and its clock is an hour behind what it was.
+#[tokio::test]
+async fn a_clock_that_goes_back_makes_no_hours_of_sound() {
+    let server = Server::start().await;
+    let mut client = server.dashboard().await;
+    let original = pb::Audio {
+        format: Some(format(pb::Codec::Pcm, 48_000)),
+        pcm: to_pcm(&voice(48_000, SECONDS, 3)),
+        ..Default::default()
+    };
+    for codec in [pb::Codec::Opus, pb::Codec::Aic] {
+        let mut source = transcode(&mut client, original.clone(), format(codec, 0)).await.output.unwrap();
+        let half = source.packets.len() / 2;
+        for packet in &mut source.packets[half..] {
+            packet.rtp_timestamp = packet.rtp_timestamp.wrapping_sub(48_000 * 3_600);
+        }
+        for length_ticks in [0, source.length_ticks] {
+            let source = pb::Audio { length_ticks, ..source.clone() };
+            let heard = transcode(&mut client, source, format(pb::Codec::Pcm, 48_000)).await.output.unwrap();
+            let seconds = heard.pcm.len() as f32 / 96_000.0;
+            assert!((0.4 * SECONDS..1.1 * SECONDS).contains(&seconds), "{codec:?}: {seconds} s");
+        }
+    }
+}
+
 /// What is said lasts as long as it did, whichever way it goes and whatever its pauses are sent as: packets, descriptions
 /// of the noise, or nothing.
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Shard {
                     self.start_subscription(room, &subscriber, &publisher, &track);
                 }
                 Output::Unsubscribe { subscriber, track } => {
-                    self.stop_subscription(room, &subscriber, &track);
+                    self.stop_subscription(room, &subscriber, &track, now.at);
                 }
                 Output::Prefer { subscriber, track, layer } => {
                     let id = host.tracks.get(&track).copied();
@@ -110,20 +110,30 @@ impl Shard {
         self.negotiate_soon(room, subscriber);
     }
 
-    fn stop_subscription(&mut self, room: &Arc<str>, subscriber: &ParticipantSid, track: &TrackSid) {
+    fn stop_subscription(
+        &mut self,
+        room: &Arc<str>,
+        subscriber: &ParticipantSid,
+        track: &TrackSid,
+        now: Instant,
+    ) {
         let Some(host) = self.rooms.get(room) else { return };
+        let is_over = !host.room.publishers.contains_key(track);
         let Some(peer) = host.links.get(subscriber).map(|link| link.subscriber) else { return };
         if let Some(id) = host.tracks.get(track).copied() {
             self.remove_copy(id, peer);
         }
-        if let Some(slot) = self.peers.get_mut(peer) {
+        let Some(slot) = self.peers.get_mut(peer) else { return };
+        if is_over {
+            slot.peer.detach_ended(track, now);
+        } else {
             slot.peer.detach(track);
+            self.negotiate_soon(room, subscriber);
         }
-        self.negotiate_soon(room, subscriber);
     }
 
     /// Negotiates at the end of the turn: many changes, one description.
-    fn negotiate_soon(&mut self, room: &Arc<str>, participant: &ParticipantSid) {
+    pub(super) fn negotiate_soon(&mut self, room: &Arc<str>, participant: &ParticipantSid) {
         let waiting = (Arc::clone(room), participant.clone());
         if self.negotiating.insert(waiting.clone()) {
             self.negotiations.push_back(waiting);

@@ -264,7 +264,7 @@ impl BatchSocket {
                     done += datagrams;
                     next += count;
                 }
-                Err(error) if is_full(&error) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // The kernel does not segment this run: send it one by one, and all others where it never does.
                 Err(error) if runs[next].count > 1 => {
                     if matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOPROTOOPT)) {
@@ -273,7 +273,8 @@ impl BatchSocket {
                     let singles = runs[next].singles();
                     runs.splice(next..=next, singles);
                 }
-                // This destination does not work (unreachable, refused): skip it alone.
+                // This destination does not work (unreachable, refused), or the machine is out of memory (ENOBUFS, which
+                // no readiness of the socket ends): skip it alone.
                 Err(_) => {
                     sent.dropped += runs[next].count as u64;
                     done += runs[next].count;
@@ -430,11 +431,6 @@ fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: lib
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// The socket's buffer, or the queue of the network device behind it, has no room now.
-fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// The kernel's address; IPv4-mapped IPv6 becomes IPv4, so that one client has one name.

@@ -68,6 +68,7 @@ impl Shard {
         if due(&mut self.duties.rooms, now.at, Duration::from_secs(1)) {
             self.review_connections(now);
             self.review_presence(now.at);
+            self.describe_releases(now.at);
             self.refusals.forget_old(now.at);
             for name in self.room_names() {
                 if let Some(host) = self.rooms.get_mut(&name) {
@@ -191,6 +192,18 @@ impl Shard {
                 host.room.media_failed(&owner, now);
             }
             self.carry_out(&room, now);
+        }
+    }
+
+    /// Sections of tracks that are over are described as free.
+    fn describe_releases(&mut self, now: Instant) {
+        for id in self.peers.ids() {
+            if let Some(slot) = self.peers.get_mut(id)
+                && slot.peer.releases_due(now)
+            {
+                let (room, owner) = (Arc::clone(&slot.peer.room), slot.peer.owner.clone());
+                self.negotiate_soon(&room, &owner);
+            }
         }
     }
 

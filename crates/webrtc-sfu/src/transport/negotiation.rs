@@ -28,6 +28,8 @@ use crate::engine::device::DeviceRules;
 
 /// A client that does not answer an offer within this is told to reconnect.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long sections of tracks that are over may wait to be described as free.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Negotiation state of a connection.
 #[derive(Debug, Default)]
@@ -39,6 +41,8 @@ pub(crate) struct Negotiation {
     asked: Option<(usize, usize)>,
     offer: Option<OutstandingOffer>,
     dirty: bool,
+    /// Since when sections of tracks that are over await a description.
+    releases_since: Option<Instant>,
     next_offer_id: u32,
     opened_channels: bool,
     /// The client has answered an offer of ours.
@@ -95,6 +99,25 @@ impl Peer {
         self.negotiation.dirty |= self.negotiation.sections.detach(track);
     }
 
+    /// Gives the section of a track up that is over. The client knows by signalling, so the description follows with
+    /// the next change, or [`RELEASE_PATIENCE`] later: when many leave a hall, those who stay negotiate once.
+    pub(crate) fn detach_ended(&mut self, track: &TrackSid, now: Instant) {
+        if self.negotiation.sections.detach(track) {
+            self.negotiation.releases_since.get_or_insert(now);
+        }
+    }
+
+    /// Whether sections of tracks that are over have waited long enough to be described; says so once.
+    pub(crate) fn releases_due(&mut self, now: Instant) -> bool {
+        let negotiation = &mut self.negotiation;
+        let due =
+            negotiation.releases_since.is_some_and(|since| now.duration_since(since) >= RELEASE_PATIENCE);
+        if due {
+            (negotiation.releases_since, negotiation.dirty) = (None, true);
+        }
+        due
+    }
+
     /// Each section carries one track and no other after it: Safari mixes them up.
     pub(crate) fn never_reuse_sections(&mut self) {
         self.negotiation.sections.reuse = false;
@@ -126,6 +149,7 @@ impl Peer {
         let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.renew_streams();
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
+        self.note_formats();
         let sections = &mut self.negotiation.sections;
         sections.take_offered(&offered);
         sections.place_waiting();
@@ -145,6 +169,7 @@ impl Peer {
         sections.refresh_live();
         self.negotiation.offered = Some(OfferSize::of(&offer.sdp));
         self.negotiation.asked = None;
+        self.negotiation.releases_since = None;
         self.negotiation.dirty = !self.negotiation.sections.waiting.is_empty();
         let sdp = self.finish(sdp::rewrite(&answer.to_sdp_string(), &texts));
         let answer =
@@ -222,7 +247,7 @@ impl Peer {
             let mid = api.add_media(kind, Direction::SendOnly, Some(stream), Some(track), None);
             sections.add(mid, assignment);
         }
-        self.negotiation.dirty = false;
+        (self.negotiation.dirty, self.negotiation.releases_since) = (false, None);
         let (offer, pending) = api.apply()?;
         let mut sending = HashSet::new();
         let mut texts = HashMap::new();
@@ -254,6 +279,7 @@ impl Peer {
         let text = self.read_aic(&answer.sdp);
         let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
+        self.note_formats();
         self.negotiation.answered = true;
         let sections = &mut self.negotiation.sections;
         sections.announce(&outstanding.sending);

@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     /// Codecs the client's device must not use.
     pub(crate) device: DeviceRules,
     pub(crate) channels: Channels,
+    /// Payload types of audio, as bits.
+    audio_types: u128,
     /// Since when ICE has been without consent.
     pub(crate) disconnected_at: Option<Instant>,
     /// When its client last resumed.
@@ -58,6 +60,7 @@ impl Peer {
             negotiation: Negotiation::default(),
             device: DeviceRules::default(),
             channels: Channels::default(),
+            audio_types: 0,
             disconnected_at: None,
             resumed_at: None,
             connected: false,
@@ -65,6 +68,11 @@ impl Peer {
             closed_at: None,
             created_at: now,
         }
+    }
+
+    /// Descriptions of both sides are known: so are the payload types.
+    pub(super) fn note_formats(&mut self) {
+        self.audio_types = audio_payload_types(&self.rtc);
     }
 
     /// The user name STUN requests for this connection carry.
@@ -219,7 +227,6 @@ impl SubscriberTransport for Peer {
     }
 
     fn drain(&mut self, out: &mut SendBatch, events: &mut Vec<PeerEvent>) -> Result<Instant, TransportError> {
-        let mut audio = None;
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(deadline) => return Ok(deadline),
@@ -228,8 +235,7 @@ impl SubscriberTransport for Peer {
                         out.push_tcp(transmit.destination, &transmit.contents);
                         continue;
                     }
-                    let audio = *audio.get_or_insert_with(|| audio_payload_types(&self.rtc));
-                    let worth = Worth::of(&transmit.contents, audio);
+                    let worth = Worth::of(&transmit.contents, self.audio_types);
                     out.push_udp(transmit.source.ip(), transmit.destination, worth, &transmit.contents);
                 }
                 Output::Event(event) => self.handle_event(event, events),

@@ -1,6 +1,6 @@
 //! What clients see of sections over several descriptions.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aura_media::{Codec, MediaKind};
 use aura_types::TrackSid;
@@ -9,6 +9,7 @@ use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::media::{Direction, MediaKind as Str0mKind, Mid};
 
+use super::RELEASE_PATIENCE;
 use crate::engine::device::DeviceRules;
 use crate::transport::peer::Peer;
 use crate::transport::sdp::PublishWish;
@@ -226,6 +227,46 @@ fn where_the_client_offers_every_use_of_a_section_has_streams_of_its_own() {
     );
     let mid = caller.server.live_section(&second.track).expect("negotiated");
     assert_eq!(again[0].ssrcs[0], caller.server.outgoing_stream(mid).expect("a stream").to_string());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+fn sections_of_tracks_that_are_over_are_described_together_and_later() {
+    let mut caller = Caller::new();
+    let tracks = [(); 3].map(|()| track(MediaKind::Video));
+    for track in &tracks {
+        caller.server.attach(track.clone());
+    }
+    caller.negotiate(0, 3);
+    let start = Instant::now();
+    for (track, ms) in tracks[..2].iter().zip([0, 1_500]) {
+        caller.server.detach_ended(&track.track, start + Duration::from_millis(ms));
+        assert!(!caller.server.releases_due(start + Duration::from_millis(ms)));
+        assert_eq!(caller.requirement(), None, "nobody waits for the section");
+    }
+    let later = start + RELEASE_PATIENCE;
+    assert!(caller.server.releases_due(later) && !caller.server.releases_due(later), "once");
+    assert_eq!(caller.requirement(), Some((0, 0)));
+    let idle = caller.negotiate(0, 0);
+    assert_eq!(idle.iter().map(|section| section.sends).collect::<Vec<_>>(), [false, false, true]);
+
+    // Whoever comes meanwhile does not wait, and the description says both.
+    caller.server.detach_ended(&tracks[2].track, start);
+    caller.server.attach(track(MediaKind::Video));
+    assert_eq!(caller.requirement(), Some((0, 0)));
+    let taken = caller.negotiate(0, 0);
+    assert_eq!(taken.iter().map(|section| section.sends).collect::<Vec<_>>(), [true, false, false]);
+    assert!(!caller.server.releases_due(later + RELEASE_PATIENCE), "it was said");
+
+    let mut listener = Listener::new();
+    let heard = track(MediaKind::Audio);
+    listener.server.attach(heard.clone());
+    let offer = listener.offer(false).expect("an offer");
+    listener.answer(&offer);
+    listener.server.detach_ended(&heard.track, start);
+    assert!(listener.offer(false).is_none());
+    assert!(listener.server.releases_due(later));
+    assert!(!read(&listener.offer(false).expect("an offer"))[0].sends);
 }
 
 #[test]
