@@ -23,6 +23,8 @@ pub(crate) mod publish;
 pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod subscribe;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod track;

@@ -1,6 +1,6 @@
 //! A shard with its clients in one process: real connections on simulated time, datagrams passed by hand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use aura_types::{Clock as _, ManualClock, SystemClock};
@@ -16,6 +16,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::*;
 use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::testing;
 use crate::shard::aic::TranscodedSender;
 use crate::shard::command::{JoinExtras, SignalSession};
 use crate::shard::signal_queue::{Outbound, SignalReceiver, signal_queue};
@@ -79,14 +80,7 @@ impl Stage {
                 tcp_candidates: Vec::new(),
                 aic_model: None,
             },
-            policy: RoomPolicy {
-                empty_timeout: Duration::from_secs(300),
-                departure_timeout: Duration::from_secs(20),
-                max_participants: 0,
-                remote_unmute: false,
-                node_id: "ND_test".into(),
-                region: String::new(),
-            },
+            policy: testing::policy(),
             socket: None,
             wake: Arc::clone(&wake),
             commands: to_do,
@@ -120,28 +114,7 @@ impl Stage {
     }
 
     fn join(&mut self, identity: &str) -> usize {
-        let joiner = Joiner {
-            identity: identity.into(),
-            holder: identity.into(),
-            issued_s: 0,
-            name: String::new(),
-            metadata: String::new(),
-            attributes: HashMap::new(),
-            own_words_bytes: 0,
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission {
-                can_subscribe: true,
-                can_publish: true,
-                can_publish_data: true,
-                ..Default::default()
-            },
-            client: proto::ClientInfo::default(),
-            mode: ConnectionMode::Dual,
-            auto_subscribe: true,
-            auto_subscribe_data: false,
-            token_allowance: usize::MAX,
-        };
+        let joiner = Joiner { mode: ConnectionMode::Dual, ..testing::joiner(identity) };
         let (outbound, messages) = signal_queue();
         let now = self.shard.moment();
         let extras = JoinExtras::default();

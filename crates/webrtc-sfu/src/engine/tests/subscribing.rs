@@ -1,0 +1,98 @@
+//! Who gets what, and at which layer.
+
+use super::*;
+
+#[test]
+fn published_media_reaches_everyone_but_its_publisher() {
+    let mut stage = Stage::new();
+    let (alice, bob) = (stage.join("alice"), stage.join("bob"));
+    stage.forget();
+    let track = stage.publish(&alice, "mic", MediaKind::Audio);
+    assert_eq!(stage.subscriptions(), [(&bob, &track)]);
+    stage.forget();
+    let carol = stage.join("carol");
+    assert_eq!(stage.subscriptions(), [(&carol, &track)], "late joiners get it too");
+}
+
+#[test]
+fn a_publisher_decides_who_may_subscribe() {
+    let mut stage = Stage::new();
+    let (alice, bob, carol) = (stage.join("alice"), stage.join("bob"), stage.join("carol"));
+    let track = stage.publish(&alice, "mic", MediaKind::Audio);
+    stage.forget();
+    let only_bob = proto::SubscriptionPermission {
+        all_participants: false,
+        track_permissions: vec![proto::TrackPermission {
+            participant_identity: "bob".into(),
+            all_tracks: true,
+            ..Default::default()
+        }],
+    };
+    stage.room.set_subscription_rules(&alice, only_bob);
+    stage.collect();
+    let lost = |sid: &ParticipantSid| {
+        stage.outputs.iter().any(|o| matches!(o, Output::Unsubscribe { subscriber, .. } if subscriber == sid))
+    };
+    assert!(lost(&carol) && !lost(&bob));
+    let told = stage.told_to(&carol).any(|m| {
+        matches!(m, Message::SubscriptionPermissionUpdate(u) if !u.allowed && u.track_sid == track.as_str())
+    });
+    assert!(told);
+}
+
+#[test]
+fn the_tile_decides_the_layer_and_hiding_it_pauses() {
+    let mut stage = Stage::new();
+    let (alice, bob) = (stage.join("alice"), stage.join("bob"));
+    let track = stage.publish(&alice, "cam", MediaKind::Video);
+    assert_eq!(stage.preferred(&bob, &track), Some(Layer::High));
+    let setting = |disabled, quality: proto::VideoQuality, height| proto::UpdateTrackSettings {
+        track_sids: vec![track.to_string()],
+        disabled,
+        quality: quality as i32,
+        height,
+        ..Default::default()
+    };
+    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Low, 664));
+    assert_eq!(stage.preferred(&bob, &track), Some(Layer::High), "with a size, quality is a default");
+    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Low, 200));
+    assert_eq!(stage.preferred(&bob, &track), Some(Layer::Low));
+    stage.room.update_track_settings(&bob, &setting(false, proto::VideoQuality::Medium, 0));
+    assert_eq!(stage.preferred(&bob, &track), Some(Layer::Medium));
+    stage.room.update_track_settings(&bob, &setting(true, proto::VideoQuality::High, 0));
+    assert_eq!(stage.preferred(&bob, &track), None);
+    stage.room.review_subscribed_qualities();
+    stage.collect();
+    let told = stage.told_to(&alice).filter_map(|message| match message {
+        Message::SubscribedQualityUpdate(update) => Some(update),
+        _ => None,
+    });
+    let last = told.last().unwrap();
+    assert!(last.subscribed_codecs[0].qualities.iter().all(|quality| !quality.enabled), "nobody watches");
+}
+
+#[test]
+fn a_subscriber_that_cannot_decode_is_told_and_may_ask_again() {
+    let mut stage = Stage::new();
+    let [alice, bob] = ["alice", "bob"].map(|name| stage.join(name));
+    let track = stage.publish(&alice, "cam", MediaKind::Video);
+    stage.forget();
+    stage.room.codec_unsupported(&bob, &track);
+    stage.collect();
+    let errors: Vec<_> = stage
+        .told_to(&bob)
+        .filter_map(|message| match message {
+            Message::SubscriptionResponse(response) => Some((response.track_sid.as_str(), response.err())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(errors, [(track.as_str(), proto::SubscriptionError::SeCodecUnsupported)]);
+    assert!(!stage.room.participants[&bob].subscribed.contains_key(&track));
+    let again = proto::UpdateSubscription {
+        track_sids: vec![track.to_string()],
+        subscribe: true,
+        ..Default::default()
+    };
+    stage.room.update_subscription(&bob, &again);
+    assert!(stage.room.participants[&bob].subscribed.contains_key(&track));
+}
