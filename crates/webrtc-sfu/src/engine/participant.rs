@@ -9,8 +9,6 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 
 use super::ParticipantFacts;
-use super::announce::Announcements;
-use super::budget::Budgets;
 use super::data_track::DataTracks;
 use super::device::DeviceRules;
 use super::track::{PendingTrack, Track, codec_asked, kind_of};
@@ -47,6 +45,13 @@ pub(crate) struct Joiner {
     pub(crate) auto_subscribe_data: bool,
     /// Bytes its name, metadata and attributes may take as JSON: its renewed token carries them.
     pub(crate) token_allowance: usize,
+}
+
+impl Joiner {
+    /// Another connection with the token of somebody who has, or may have, one of its own name.
+    pub(crate) fn is_further_connection(&self) -> bool {
+        self.identity != self.holder
+    }
 }
 
 /// What each subscriber, by identity, may have; nobody else may have anything.
@@ -98,8 +103,8 @@ pub(crate) struct Participant {
     /// which they must not be taken for.
     pub(crate) taken_back: VecDeque<String>,
     pub(crate) data_tracks: DataTracks,
-    pub(crate) budgets: Budgets,
-    pub(crate) announcements: Announcements,
+    /// Others have not been told the latest.
+    pub(crate) owes_announcement: bool,
     /// Who may subscribe to what of ours; `None` = everyone to everything.
     pub(crate) subscription_rules: Option<SubscriptionRules>,
     /// Rules that came when the allowance was used up; the latest counts.
@@ -145,8 +150,7 @@ impl Participant {
             tracks: Vec::new(),
             taken_back: VecDeque::new(),
             data_tracks: DataTracks::default(),
-            budgets: Budgets::default(),
-            announcements: Announcements::default(),
+            owes_announcement: false,
             subscription_rules: None,
             waiting_rules: None,
             told_forbidden: BTreeSet::new(),

@@ -211,10 +211,9 @@ impl Room {
                 None => return,
             },
         };
-        let Some(owner) = self.participants.get_mut(sid) else { return };
-        if owner.announcements.has_some() {
+        if self.may_announce(sid) {
             self.apply_rules(sid, rules);
-        } else {
+        } else if let Some(owner) = self.participants.get_mut(sid) {
             owner.waiting_rules = Some(rules);
         }
     }
@@ -228,10 +227,7 @@ impl Room {
         for track in tracks {
             self.offer_to_everyone(sid, &track);
         }
-        let told = (self.outputs.len() - before) * TOLD_BYTES;
-        if let Some(owner) = self.participants.get_mut(sid) {
-            owner.announcements.spend(told);
-        }
+        self.spend_allowance(sid, (self.outputs.len() - before) * TOLD_BYTES);
         self.review_data_rules(sid);
     }
 

@@ -49,7 +49,7 @@ impl Shard {
             return Err(JoinFailure::Refused(Refusal::SentAway));
         }
         let name = self.ensure_room(room, configuration, now);
-        let mode = joiner.mode;
+        let (mode, identity) = (joiner.mode, joiner.identity.clone());
         let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
         let subscribes = joiner.permission.can_subscribe;
         // On telephones it calls itself "Mobile Safari".
@@ -57,6 +57,7 @@ impl Shard {
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
             Err(refusal) => {
+                tracing::info!(room.name = %name, participant.identity = %identity, %refusal, "join refused");
                 refuse(&outbound, proto::DisconnectReason::JoinFailure);
                 self.carry_out(&name, now);
                 return Err(JoinFailure::Refused(refusal));

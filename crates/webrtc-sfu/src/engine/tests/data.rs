@@ -67,3 +67,29 @@ fn a_destination_list_is_honoured() {
         .collect();
     assert_eq!(reached, [bob]);
 }
+
+#[test]
+fn one_token_has_one_allowance_of_data_however_often_it_comes() {
+    let mut stage = Stage::new();
+    let spend = |stage: &mut Stage, eve: &ParticipantSid| {
+        let now = stage.now.at;
+        let sent = (0..1_000).filter(|_| stage.room.spend(eve, DataChannel::Lossy, 60_000, now).is_ok());
+        sent.count()
+    };
+    let eve = stage.join("eve");
+    assert!((10..1_000).contains(&spend(&mut stage, &eve)));
+    let further = |name: &str| Joiner { holder: "eve".into(), ..joiner(name) };
+    let second = stage.join_as(further("eve#second")).unwrap();
+    assert_eq!(spend(&mut stage, &second), 0, "another connection shares it");
+    for sid in [eve, second] {
+        stage.room.remove(&sid, proto::DisconnectReason::ClientInitiated, stage.now);
+    }
+    for name in ["eve", "eve#third"] {
+        let back = stage.join_as(further(name)).unwrap();
+        assert_eq!(spend(&mut stage, &back), 0, "{name} came back at once");
+    }
+    let bob = stage.join("bob");
+    assert!(spend(&mut stage, &bob) > 10, "others have their own");
+    stage.pass(Duration::from_secs(10));
+    assert!(stage.room.budgets.is_empty(), "full again is forgotten");
+}

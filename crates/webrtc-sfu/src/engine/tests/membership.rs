@@ -98,3 +98,36 @@ fn an_agent_alone_keeps_no_room_open() {
     stage.pass(Duration::from_secs(21));
     assert!(stage.room.is_ended());
 }
+
+/// What joins with `?publish=name` and the holder's token.
+fn further(holder: &str, name: &str) -> Joiner {
+    Joiner { identity: format!("{holder}#{name}"), ..joiner(holder) }
+}
+
+#[test]
+fn one_token_opens_a_few_connections_and_no_more() {
+    let mut stage = Stage::with(|policy| policy.max_participants = 10);
+    let first: Vec<_> = (0..limit::FURTHER_CONNECTIONS)
+        .map(|n| stage.join_as(further("eve", &n.to_string())).unwrap())
+        .collect();
+    assert_eq!(stage.join_as(further("eve", "one-more")), Err(Refusal::TooManyConnections));
+    assert_eq!(stage.room.participants.len(), first.len(), "and nobody was sent away for it");
+    assert!(stage.join_as(joiner("eve")).is_ok(), "the one that the token names always may");
+    let again = stage.join_as(further("eve", "0")).unwrap();
+    assert!(!stage.room.participants.contains_key(&first[0]), "it takes its own place");
+    assert!(stage.join_as(further("bob", "screen")).is_ok(), "others have their own");
+    stage.room.remove(&again, proto::DisconnectReason::ClientInitiated, stage.now);
+    assert!(stage.join_as(further("eve", "one-more")).is_ok());
+}
+
+#[test]
+fn a_further_connection_pushes_out_nobody_with_a_token_of_that_name() {
+    let mut stage = Stage::new();
+    let named = stage.join("alice#bob");
+    assert_eq!(stage.join_as(further("alice", "bob")), Err(Refusal::NameTaken));
+    assert!(stage.room.participants.contains_key(&named));
+    stage.room.remove(&named, proto::DisconnectReason::ClientInitiated, stage.now);
+    let squatter = stage.join_as(further("alice", "bob")).unwrap();
+    stage.join("alice#bob");
+    assert!(!stage.room.participants.contains_key(&squatter), "nor keeps it out");
+}
