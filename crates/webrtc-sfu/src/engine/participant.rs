@@ -120,6 +120,7 @@ pub(crate) struct Participant {
     pub(crate) quality: Option<proto::ConnectionQuality>,
     /// Nothing comes from it any more, and the others know.
     pub(crate) unheard: bool,
+    pub(crate) has_spoken: bool,
     /// When the signalling channel was lost; `None` while it is there.
     pub(crate) signal_lost_at: Option<Instant>,
 }
@@ -161,6 +162,7 @@ impl Participant {
             recent_nonces: VecDeque::new(),
             quality: None,
             unheard: false,
+            has_spoken: false,
             signal_lost_at: None,
         }
     }

@@ -358,7 +358,7 @@ impl Room {
             // What it said of itself, others know; those who leave and come must not make everyone read it again.
             (gone.metadata, gone.attributes) = Default::default();
             let info = proto::ParticipantInfo { disconnect_reason: reason as i32, ..gone.info() };
-            self.gone_lately.push(info.clone(), now.at);
+            self.gone_lately.push(info.clone(), gone.has_spoken, now.at);
             let update = Message::Update(proto::ParticipantUpdate { participants: vec![info] });
             self.signal_everyone_but(sid, update);
         }

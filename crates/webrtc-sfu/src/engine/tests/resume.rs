@@ -58,6 +58,23 @@ fn who_was_away_learns_who_left_meanwhile() {
 }
 
 #[test]
+fn who_was_away_hears_that_speakers_who_left_are_silent_and_of_no_others() {
+    let mut stage = Stage::new();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| stage.join(name));
+    stage.room.media_connected(&alice);
+    stage.speaks(&bob);
+    stage.room.signal_lost(&alice, stage.now);
+    stage.room.update_speakers(&BTreeMap::new());
+    for leaver in [&bob, &carol] {
+        stage.room.remove(leaver, proto::DisconnectReason::ClientInitiated, stage.now);
+    }
+    stage.resumes(&alice);
+    let speakers = stage.told_of_speakers(&alice);
+    assert!(speakers.contains(&(bob.to_string(), false)), "alice heard him begin: {speakers:?}");
+    assert!(!speakers.iter().any(|(sid, _)| *sid == carol.to_string()), "{speakers:?}");
+}
+
+#[test]
 fn who_leaves_while_speaking_is_silent_first() {
     let mut stage = Stage::new();
     let (alice, bob) = (stage.join("alice"), stage.join("bob"));
