@@ -137,7 +137,7 @@ impl Room {
         else {
             return;
         };
-        let enabled = found.audience.watched();
+        let enabled = found.wanted_qualities();
         if found.kind() == MediaKind::Audio || found.announced_qualities == Some(enabled) {
             return;
         }

@@ -259,7 +259,13 @@ fn is_oversized(request: &proto::AddTrackRequest) -> bool {
 fn name_first_codec(info: &mut proto::TrackInfo) {
     let is_aic = |codec: &proto::SimulcastCodecInfo| codec.mime_type == Codec::Aic.mime();
     let Some(at) = info.codecs.iter().position(|codec| !is_aic(codec)) else { return };
-    info.codecs[at].mime_type.clone_from(&info.mime_type);
+    let first = &mut info.codecs[at];
+    if first.mime_type != info.mime_type {
+        first.mime_type.clone_from(&info.mime_type);
+        let unsaid = proto::video_layer::Mode::Unused as i32;
+        first.video_layer_mode =
+            Codec::parse(&info.mime_type).map_or(unsaid, |codec| layer_mode(codec, unsaid));
+    }
     let mut index = 0;
     info.codecs.retain(|codec| {
         index += 1;

@@ -96,3 +96,57 @@ fn a_subscriber_that_cannot_decode_is_told_and_may_ask_again() {
     stage.room.update_subscription(&bob, &again);
     assert!(stage.room.participants[&bob].subscribed.contains_key(&track));
 }
+
+/// What a publisher is told to send of a track, by quality.
+fn qualities_wanted(stage: &mut Stage, publisher: &ParticipantSid) -> Vec<bool> {
+    stage.room.review_subscribed_qualities();
+    stage.collect();
+    let updates = stage.told_to(publisher).filter_map(|message| match message {
+        Message::SubscribedQualityUpdate(update) => Some(update),
+        _ => None,
+    });
+    let update = updates.last().expect("the publisher is told").clone();
+    stage.forget();
+    assert_eq!(update.subscribed_codecs[0].qualities, update.subscribed_qualities);
+    update.subscribed_qualities.iter().map(|quality| quality.enabled).collect()
+}
+
+#[test]
+fn a_publisher_of_one_stream_is_not_told_to_send_it_by_one_name_and_not_by_another() {
+    // By the names of its layers, and its codec.
+    let one = vec![proto::VideoLayer { quality: 2, height: 720, width: 1280, ..Default::default() }];
+    for (what, layers, codec, when_small) in [
+        ("one layer", one, "vp8", [true; 3]),
+        ("none named", Vec::new(), "vp8", [true; 3]),
+        ("all in one stream", layers(), "vp9", [true; 3]),
+        ("simulcast", layers(), "vp8", [true, false, false]),
+    ] {
+        let mut stage = Stage::new();
+        let (alice, bob) = (stage.join("alice"), stage.join("bob"));
+        let simulcast_codecs = vec![proto::SimulcastCodec { codec: codec.into(), ..Default::default() }];
+        let r#type = proto::TrackType::Video as i32;
+        let (cid, kind) = ("cam", MediaKind::Video);
+        let request = proto::AddTrackRequest {
+            cid: cid.into(),
+            r#type,
+            layers,
+            simulcast_codecs,
+            ..Default::default()
+        };
+        stage.room.add_track(&alice, request);
+        let codecs = &[Codec::parse(codec).unwrap()][..];
+        let facts = MediaFacts { cid, kind, mid: "0", codecs, aic: false, simulcast: false };
+        let track = stage.room.claim_media(&alice, &facts).unwrap();
+        stage.forget();
+        let setting = |disabled, height| proto::UpdateTrackSettings {
+            track_sids: vec![track.to_string()],
+            disabled,
+            height,
+            ..Default::default()
+        };
+        stage.room.update_track_settings(&bob, &setting(false, 100));
+        assert_eq!(qualities_wanted(&mut stage, &alice), when_small, "{what}");
+        stage.room.update_track_settings(&bob, &setting(true, 100));
+        assert_eq!(qualities_wanted(&mut stage, &alice), [false; 3], "{what}, nobody looks");
+    }
+}
