@@ -113,6 +113,8 @@ pub(crate) struct Participant {
     pub(crate) told_forbidden: BTreeSet<TrackSid>,
     /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
     pub(crate) choices: HashMap<TrackSid, bool>,
+    /// Tracks whose present format its client cannot decode.
+    pub(crate) undecodable: BTreeSet<TrackSid>,
     pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,
     pub(crate) settings: HashMap<TrackSid, TrackSetting>,
     pub(crate) last_reliable_sequence: u32,
@@ -156,6 +158,7 @@ impl Participant {
             waiting_rules: None,
             told_forbidden: BTreeSet::new(),
             choices: HashMap::new(),
+            undecodable: BTreeSet::new(),
             subscribed: HashMap::new(),
             settings: HashMap::new(),
             last_reliable_sequence: 0,

@@ -130,8 +130,13 @@ impl Room {
         Some(track_sid)
     }
 
-    /// The codec actually seen differs from the first one negotiated.
-    pub(crate) fn correct_codec(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
+    /// The track comes in another format than before, and maybe in another codec than its publisher promised.
+    pub(crate) fn format_seen(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
+        self.correct_codec(sid, track, codec);
+        self.ask_again_who_could_not_decode(sid, track);
+    }
+
+    fn correct_codec(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
         let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track.as_str())) else {
             return;
         };
@@ -194,6 +199,7 @@ impl Room {
             if let Some(participant) = self.participants.get_mut(sid) {
                 participant.settings.remove(&track);
                 participant.told_forbidden.remove(&track);
+                participant.undecodable.remove(&track);
                 participant.choices.remove(&track);
             }
         }

@@ -56,7 +56,7 @@ impl Room {
         let first = published.audience.is_empty();
         let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
         let allowed = owner.allows(me, track);
-        let wanted = wished && me.permission.can_subscribe && allowed;
+        let wanted = wished && me.permission.can_subscribe && allowed && !me.undecodable.contains(track);
         let has = me.subscribed.contains_key(track);
         self.tell_whether_allowed(subscriber, publisher, track, allowed);
         let Some(me) = self.participants.get_mut(subscriber) else { return };
@@ -95,7 +95,8 @@ impl Room {
 
     /// A participant has left: its part in others' audiences ends.
     pub(crate) fn forget_subscriptions_of(&mut self, gone: &Participant) {
-        for track in gone.choices.keys().chain(gone.settings.keys()).chain(&gone.told_forbidden) {
+        let with_opinion = gone.choices.keys().chain(gone.settings.keys());
+        for track in with_opinion.chain(&gone.told_forbidden).chain(&gone.undecodable) {
             let Some(publisher) = self.publishers.get(track).cloned() else { continue };
             if let Some(published) = self.published_mut(&publisher, track) {
                 published.audience.opinions.remove(&gone.sid);
@@ -134,14 +135,32 @@ impl Room {
         }
     }
 
-    /// The subscriber's client cannot decode the track: it is told, and gets it no more unless it asks again.
+    /// The subscriber's client cannot decode the track: it is told, and gets it no more unless it asks again, or the
+    /// track comes in another format.
     pub(crate) fn codec_unsupported(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
         let Some(me) = self.participants.get_mut(subscriber) else { return };
         let Some(publisher) = me.subscribed.get(track).cloned() else { return };
-        me.choices.insert(track.clone(), false);
+        me.undecodable.insert(track.clone());
         self.note_opinion(subscriber, &publisher, track);
         self.reconcile(subscriber, &publisher, track);
         self.refuse_subscription(subscriber, track.as_str(), proto::SubscriptionError::SeCodecUnsupported);
+    }
+
+    /// The track comes in another format: who could not decode it gets it, and says if that is no better.
+    pub(crate) fn ask_again_who_could_not_decode(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        let published = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
+        let Some(published) = published else { return };
+        let could_not = |sid: &&ParticipantSid| {
+            self.participants.get(*sid).is_some_and(|subscriber| subscriber.undecodable.contains(track))
+        };
+        let subscribers: Vec<_> = published.audience.opinions.iter().filter(could_not).cloned().collect();
+        for sid in &subscribers {
+            if let Some(subscriber) = self.participants.get_mut(sid) {
+                subscriber.undecodable.remove(track);
+            }
+            self.reconcile(sid, publisher, track);
+        }
+        self.spend_allowance(publisher, subscribers.len() * TOLD_BYTES);
     }
 
     fn refuse_subscription(
@@ -168,6 +187,9 @@ impl Room {
             };
             if let Some(me) = self.participants.get_mut(sid) {
                 me.choices.insert(track.clone(), update.subscribe);
+                if update.subscribe {
+                    me.undecodable.remove(&track);
+                }
             }
             self.note_opinion(sid, &publisher, &track);
             self.reconcile(sid, &publisher, &track);

@@ -399,6 +399,7 @@ impl Shard {
             kind,
             open,
             formats: Vec::new(),
+            format: None,
             level: Default::default(),
             losses: Default::default(),
             upstream_loss: [0.0; 3],

@@ -84,7 +84,7 @@ fn a_track_of_aic_names_both_codecs_and_its_publisher_hears_which_is_wanted() {
     // What is seen first, and any change after it, is news to nobody.
     stage.forget();
     for codec in [Codec::Aic, Codec::Opus, Codec::Aic] {
-        stage.room.correct_codec(&alice, &track, codec);
+        stage.room.format_seen(&alice, &track, codec);
     }
     stage.collect();
     assert!(stage.told.is_empty(), "{:?}", stage.told);

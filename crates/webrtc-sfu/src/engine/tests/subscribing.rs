@@ -97,6 +97,34 @@ fn a_subscriber_that_cannot_decode_is_told_and_may_ask_again() {
     assert!(stage.room.participants[&bob].subscribed.contains_key(&track));
 }
 
+#[test]
+fn who_could_not_decode_a_track_gets_it_when_it_comes_in_another_format() {
+    let mut stage = Stage::new();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| stage.join(name));
+    let track = stage.publish(&alice, "cam", MediaKind::Video);
+    for sid in [&bob, &carol] {
+        stage.room.codec_unsupported(sid, &track);
+    }
+    let unwanted = proto::UpdateSubscription { track_sids: vec![track.to_string()], ..Default::default() };
+    stage.room.update_subscription(&carol, &unwanted);
+    stage.forget();
+    stage.room.format_seen(&alice, &track, Codec::H264);
+    stage.collect();
+    assert_eq!(stage.subscriptions(), [(&bob, &track)], "but not who does not want it either");
+    stage.forget();
+    stage.room.format_seen(&alice, &track, Codec::Vp8);
+    stage.room.codec_unsupported(&bob, &track);
+    stage.collect();
+    assert!(
+        stage.subscriptions().is_empty() && !stage.room.participants[&bob].subscribed.contains_key(&track)
+    );
+    // Nothing of it is left behind by who goes.
+    stage.room.remove(&bob, proto::DisconnectReason::ClientInitiated, stage.now);
+    assert!(!stage.room.participants[&alice].tracks[0].audience.opinions.contains(&bob));
+    stage.room.unpublish(&alice, &track, false);
+    assert!(stage.room.participants[&carol].undecodable.is_empty());
+}
+
 /// What a publisher is told to send of a track, by quality.
 fn qualities_wanted(stage: &mut Stage, publisher: &ParticipantSid) -> Vec<bool> {
     stage.room.review_subscribed_qualities();
