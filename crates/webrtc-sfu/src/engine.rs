@@ -23,6 +23,7 @@ pub(crate) mod publish;
 pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod subscribe;
+pub(crate) mod sync;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub fn room(bytes: &[u8]) {
             Some(Request::UnpublishDataTrackRequest(request)) => room.unpublish_data_track(&alice, request),
             Some(Request::UpdateDataSubscription(update)) => room.update_data_subscription(&bob, &update),
             Some(Request::SyncState(state)) => {
-                room.sync_data_tracks(&alice, &state);
+                room.sync(&alice, &state);
             }
             _ => {}
         }

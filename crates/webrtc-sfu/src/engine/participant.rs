@@ -57,6 +57,14 @@ impl Joiner {
 /// What each subscriber, by identity, may have; nobody else may have anything.
 pub(crate) type SubscriptionRules = HashMap<String, proto::TrackPermission>;
 
+/// Whether somebody is to get a track, said explicitly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) subscribe: bool,
+    /// The subscriber says so itself, and knows of it; otherwise an administrator does.
+    pub(crate) own: bool,
+}
+
 /// What a subscriber asked of one track with `track_setting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrackSetting {
@@ -111,8 +119,8 @@ pub(crate) struct Participant {
     pub(crate) waiting_rules: Option<Option<SubscriptionRules>>,
     /// Tracks the participant was told that it may not subscribe to.
     pub(crate) told_forbidden: BTreeSet<TrackSid>,
-    /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
-    pub(crate) choices: HashMap<TrackSid, bool>,
+    /// What goes before `auto_subscribe`.
+    pub(crate) choices: HashMap<TrackSid, Choice>,
     /// Tracks whose present format its client cannot decode.
     pub(crate) undecodable: BTreeSet<TrackSid>,
     pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,

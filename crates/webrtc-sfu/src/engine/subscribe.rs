@@ -6,7 +6,7 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::participant::{Participant, SubscriptionRules, TrackSetting};
+use super::participant::{Choice, Participant, SubscriptionRules, TrackSetting};
 use super::room::Room;
 use super::track::{Track, layer_of_quality};
 use super::{Output, limit};
@@ -54,7 +54,7 @@ impl Room {
         };
         let Some(published) = owner.track(track.as_str()) else { return };
         let first = published.audience.is_empty();
-        let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
+        let wished = me.choices.get(track).map_or(me.auto_subscribe, |choice| choice.subscribe);
         let allowed = owner.allows(me, track);
         let wanted = wished && me.permission.can_subscribe && allowed && !me.undecodable.contains(track);
         let has = me.subscribed.contains_key(track);
@@ -80,7 +80,7 @@ impl Room {
         }
     }
 
-    fn note_opinion(&mut self, of: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
+    pub(crate) fn note_opinion(&mut self, of: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
         if let Some(published) = self.published_mut(publisher, track) {
             published.audience.opinions.insert(of.clone());
         }
@@ -175,18 +175,18 @@ impl Room {
 
     /// `subscription`: the subscriber wants, or no longer wants, these tracks.
     pub(crate) fn update_subscription(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription) {
-        let named = update
-            .track_sids
-            .iter()
-            .chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
-            .take(limit::TRACKS_PER_REQUEST);
-        for name in named {
+        self.choose(sid, update, true);
+    }
+
+    /// The same as the participant's `own` words or an administrator's.
+    pub(crate) fn choose(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription, own: bool) {
+        for name in tracks_named(update).take(limit::TRACKS_PER_REQUEST) {
             let Some((publisher, track)) = self.find_track(name) else {
                 self.refuse_subscription(sid, name, proto::SubscriptionError::SeTrackNotfound);
                 continue;
             };
             if let Some(me) = self.participants.get_mut(sid) {
-                me.choices.insert(track.clone(), update.subscribe);
+                me.choices.insert(track.clone(), Choice { subscribe: update.subscribe, own });
                 if update.subscribe {
                     me.undecodable.remove(&track);
                 }
@@ -299,7 +299,7 @@ impl Room {
     }
 
     /// Says at which layer a subscriber gets a track from now on.
-    fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
+    pub(crate) fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
         let layer = self.preferred_layer(subscriber, track);
         let me = self.participants.get(subscriber);
         let Some(publisher) = me.and_then(|me| me.subscribed.get(track)).cloned() else { return };
@@ -315,6 +315,11 @@ impl Room {
         // Layers nobody watched were switched off; somebody watches now.
         self.raise_subscribed_quality(&publisher, track);
     }
+}
+
+/// The tracks an update is about.
+pub(crate) fn tracks_named(update: &proto::UpdateSubscription) -> impl Iterator<Item = &String> {
+    update.track_sids.iter().chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
 }
 
 /// Clients that say how large the tile is leave `quality` at its default, which is the lowest: then it means nothing.

@@ -29,6 +29,7 @@ mod membership;
 mod publishing;
 mod resume;
 mod subscribing;
+mod sync;
 
 /// A room and everything it said, by who was told.
 struct Stage {
