@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use livekit_protocol as proto;
 use prost::Message as _;
 
-use crate::engine::participant::Joiner;
+use crate::engine::joiner::Joiner;
 use crate::engine::room::Room;
 use crate::engine::{DataChannel, Output, testing};
 use crate::transport::aic;

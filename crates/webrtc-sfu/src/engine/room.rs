@@ -15,7 +15,8 @@ use super::budget::BudgetsByHolder;
 use super::device::room_codecs;
 use super::feedback::speaker;
 use super::gone::GoneLately;
-use super::participant::{ConnectionMode, Joiner, Participant};
+use super::joiner::{ConnectionMode, Joiner};
+use super::participant::Participant;
 use super::{Moment, Output, RoomEvent, RoomFacts, limit};
 
 /// A participant that never connects its media is removed after this.

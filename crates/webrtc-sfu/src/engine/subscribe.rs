@@ -1,14 +1,12 @@
-//! Who receives what: automatic subscription, explicit choices, the publisher's rules, and preferred layers.
+//! Who receives what: automatic subscription, explicit choices, and the publisher's rules.
 
-use aura_media::MediaKind;
-use aura_media::layer::{Layer, for_height};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::participant::{Choice, Participant, SubscriptionRules, TrackSetting};
+use super::participant::{Choice, Participant, SubscriptionRules};
 use super::room::Room;
-use super::track::{Track, layer_of_quality};
+use super::track::Track;
 use super::{Output, limit};
 
 /// What one message about a changed rule is counted as.
@@ -109,7 +107,11 @@ impl Room {
         }
     }
 
-    fn published_mut(&mut self, publisher: &ParticipantSid, track: &TrackSid) -> Option<&mut Track> {
+    pub(crate) fn published_mut(
+        &mut self,
+        publisher: &ParticipantSid,
+        track: &TrackSid,
+    ) -> Option<&mut Track> {
         self.participants.get_mut(publisher)?.track_mut(track.as_str())
     }
 
@@ -196,26 +198,6 @@ impl Room {
         }
     }
 
-    /// `track_setting`: visibility and size of what the subscriber shows.
-    pub(crate) fn update_track_settings(
-        &mut self,
-        sid: &ParticipantSid,
-        update: &proto::UpdateTrackSettings,
-    ) {
-        for name in update.track_sids.iter().take(limit::TRACKS_PER_REQUEST) {
-            let Some((publisher, track)) = self.find_track(name) else { continue };
-            let Some(me) = self.participants.get_mut(sid) else { return };
-            let setting = TrackSetting {
-                disabled: update.disabled,
-                quality: wished_quality(update),
-                height: if update.height > 0 { update.height } else { update.width.saturating_mul(9) / 16 },
-            };
-            me.settings.insert(track.clone(), setting);
-            self.note_opinion(sid, &publisher, &track);
-            self.prefer(sid, &track);
-        }
-    }
-
     /// `subscription_permission`: the publisher decides who may subscribe, to what there is and what it will publish.
     pub(crate) fn set_subscription_rules(
         &mut self,
@@ -276,56 +258,9 @@ impl Room {
     pub(crate) fn find_track(&self, name: &str) -> Option<(ParticipantSid, TrackSid)> {
         self.publishers.get_key_value(name).map(|(track, owner)| (owner.clone(), track.clone()))
     }
-
-    /// The layer a subscriber should get now; `None` = nothing.
-    pub(crate) fn preferred_layer(&self, subscriber: &ParticipantSid, track: &TrackSid) -> Option<Layer> {
-        #[cfg(test)]
-        self.looks.set(self.looks.get() + 1);
-        let me = self.participants.get(subscriber)?;
-        let owner = self.participants.get(me.subscribed.get(track)?)?;
-        let published = owner.track(track.as_str())?;
-        let setting = me.settings.get(track).copied().unwrap_or_default();
-        if published.kind() == MediaKind::Audio {
-            return (!setting.disabled).then_some(Layer::Low);
-        }
-        if setting.disabled {
-            return None;
-        }
-        let by_size = match setting.height {
-            0 => Layer::High,
-            height => for_height(published.layer_heights(), height),
-        };
-        Some(by_size.min(setting.quality))
-    }
-
-    /// Says at which layer a subscriber gets a track from now on.
-    pub(crate) fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
-        let layer = self.preferred_layer(subscriber, track);
-        let me = self.participants.get(subscriber);
-        let Some(publisher) = me.and_then(|me| me.subscribed.get(track)).cloned() else { return };
-        if let Some(published) = self.published_mut(&publisher, track) {
-            published.audience.set(subscriber, layer);
-            self.unreviewed.insert(track.clone());
-        }
-        self.outputs.push_back(Output::Prefer {
-            subscriber: subscriber.clone(),
-            track: track.clone(),
-            layer,
-        });
-        // Layers nobody watched were switched off; somebody watches now.
-        self.raise_subscribed_quality(&publisher, track);
-    }
 }
 
 /// The tracks an update is about.
 pub(crate) fn tracks_named(update: &proto::UpdateSubscription) -> impl Iterator<Item = &String> {
     update.track_sids.iter().chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
-}
-
-/// Clients that say how large the tile is leave `quality` at its default, which is the lowest: then it means nothing.
-fn wished_quality(update: &proto::UpdateTrackSettings) -> Layer {
-    if update.width > 0 || update.height > 0 {
-        return Layer::High;
-    }
-    layer_of_quality(update.quality).unwrap_or(Layer::High)
 }

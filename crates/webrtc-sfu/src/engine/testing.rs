@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 
 use super::Moment;
-use super::participant::{ConnectionMode, Joiner};
+use super::joiner::{ConnectionMode, Joiner};
 use super::room::RoomPolicy;
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]

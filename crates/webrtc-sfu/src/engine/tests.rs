@@ -13,7 +13,7 @@ use proto::signal_response::Message;
 use super::admin::{AdminError, AdminReply, AdminRequest};
 use super::data::DataRefusal;
 use super::feedback::{Heard, Uplink};
-use super::participant::Joiner;
+use super::joiner::Joiner;
 use super::publish::MediaFacts;
 use super::room::{Refusal, Room, RoomPolicy};
 use super::testing::{joiner, now, policy};

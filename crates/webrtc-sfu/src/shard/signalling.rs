@@ -19,7 +19,7 @@ use super::host::Link;
 use super::signal_queue::{Outbound, SignalSender};
 use super::worker::Shard;
 use crate::engine::Moment;
-use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::joiner::{ConnectionMode, Joiner};
 use crate::engine::publish::MediaFacts;
 use crate::engine::room::{Refusal, leave};
 use crate::engine::track::layer_of_quality;

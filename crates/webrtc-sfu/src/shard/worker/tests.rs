@@ -16,7 +16,7 @@ use str0m::rtp::{RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::*;
-use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::joiner::{ConnectionMode, Joiner};
 use crate::engine::testing;
 use crate::shard::aic::TranscodedSender;
 use crate::shard::command::{JoinExtras, SignalSession};
