@@ -17,12 +17,17 @@ pub(crate) mod device;
 pub(crate) mod feedback;
 pub(crate) mod forward;
 pub(crate) mod gone;
+pub(crate) mod joiner;
 pub(crate) mod metadata;
 pub(crate) mod participant;
+pub(crate) mod preference;
 pub(crate) mod publish;
 pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod subscribe;
+pub(crate) mod sync;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod track;
@@ -112,6 +117,9 @@ pub(crate) mod limit {
     pub(crate) const ROOM_STATE_BYTES: usize = 4 * 1024 * 1024;
     /// What each may say whatever the others do.
     pub(crate) const OWN_SHARE_BYTES: usize = 4 * 1024;
+    /// Connections in a room with one token besides the one of its own name: room for a screen, another camera, and one
+    /// that died and was not noticed yet. What is counted by participant is bounded by token through this.
+    pub(crate) const FURTHER_CONNECTIONS: usize = 3;
     /// Tracks announced by `add_track` whose media has not come.
     pub(crate) const PENDING_TRACKS: usize = 20;
     /// Published tracks of one participant.

@@ -2,14 +2,13 @@
 //! that walk through them with random input.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use prost::Message as _;
 
-use crate::engine::participant::{ConnectionMode, Joiner};
-use crate::engine::room::{Room, RoomPolicy};
-use crate::engine::{DataChannel, Moment, Output};
+use crate::engine::joiner::Joiner;
+use crate::engine::room::Room;
+use crate::engine::{DataChannel, Output, testing};
 use crate::transport::aic;
 use crate::transport::sdp::{SectionText, read_sections, rewrite};
 
@@ -40,9 +39,8 @@ pub fn stun(datagram: &[u8]) {
 /// Feeds bytes to a room as data packets and as signalling about tracks, subscriptions and metadata.
 pub fn room(bytes: &[u8]) {
     use proto::signal_request::Message as Request;
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    let now = Moment { at: Instant::now(), unix_ms: 0 };
-    let mut room = Room::new("fuzz".into(), policy(), now);
+    let now = testing::now();
+    let mut room = Room::new("fuzz".into(), testing::policy(), now);
     let Ok(alice) = room.join(joiner("alice"), now) else { return };
     let Ok(bob) = room.join(joiner("bob"), now) else { return };
     let _ = room.data_received(&alice, DataChannel::Reliable, bytes);
@@ -57,7 +55,7 @@ pub fn room(bytes: &[u8]) {
             Some(Request::UnpublishDataTrackRequest(request)) => room.unpublish_data_track(&alice, request),
             Some(Request::UpdateDataSubscription(update)) => room.update_data_subscription(&bob, &update),
             Some(Request::SyncState(state)) => {
-                room.sync_data_tracks(&alice, &state);
+                room.sync(&alice, &state);
             }
             _ => {}
         }
@@ -68,9 +66,8 @@ pub fn room(bytes: &[u8]) {
 /// Feeds bytes to a room as a packet of a data track that has a subscriber. What is forwarded differs from what came
 /// in its handle alone, and can be read.
 pub fn data_track(packet: &[u8]) {
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    let now = Moment { at: Instant::now(), unix_ms: 0 };
-    let mut room = Room::new("fuzz".into(), policy(), now);
+    let now = testing::now();
+    let mut room = Room::new("fuzz".into(), testing::policy(), now);
     let Ok(alice) = room.join(joiner("alice"), now) else { return };
     let Ok(bob) = room.join(joiner("bob"), now) else { return };
     // Every packet's handle but 0 finds a track.
@@ -104,41 +101,11 @@ pub fn data_track(packet: &[u8]) {
     assert_eq!(forwarded, usize::from(accepted), "accepted means forwarded");
 }
 
-fn policy() -> RoomPolicy {
-    RoomPolicy {
-        empty_timeout: Duration::from_secs(1),
-        departure_timeout: Duration::from_secs(1),
-        max_participants: 0,
-        remote_unmute: false,
-        node_id: String::new(),
-        region: String::new(),
-    }
-}
-
+/// Somebody who may do everything.
 fn joiner(identity: &str) -> Joiner {
-    Joiner {
-        identity: identity.into(),
-        holder: identity.into(),
-        issued_s: 0,
-        name: String::new(),
-        metadata: String::new(),
-        attributes: HashMap::new(),
-        own_words_bytes: 0,
-        kind: proto::participant_info::Kind::Standard,
-        permission: proto::ParticipantPermission {
-            can_subscribe: true,
-            can_publish: true,
-            can_publish_data: true,
-            can_update_metadata: true,
-            ..Default::default()
-        },
-        kind_details: Vec::new(),
-        client: proto::ClientInfo::default(),
-        mode: ConnectionMode::Single,
-        auto_subscribe: true,
-        auto_subscribe_data: false,
-        token_allowance: 32_000,
-    }
+    let mut joiner = testing::joiner(identity);
+    joiner.permission.can_update_metadata = true;
+    joiner
 }
 
 #[cfg(test)]

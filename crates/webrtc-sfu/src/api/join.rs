@@ -10,9 +10,10 @@ use livekit_protocol as proto;
 
 use super::join_request::{decode_join_request, request_from_query};
 use super::{ApiState, user_agent};
+use crate::engine::joiner::{ConnectionMode, Joiner};
 use crate::engine::limit;
 use crate::engine::metadata::token_bytes;
-use crate::engine::participant::{ConnectionMode, Joiner, kind_from_name};
+use crate::engine::participant::kind_from_name;
 use crate::engine::track::sources_from_names;
 use crate::shard::command::JoinExtras;
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::ApiState;
 use super::join::{Admission, Params, Refused, admit};
 use super::session;
-use crate::engine::participant::ConnectionMode;
+use crate::engine::joiner::ConnectionMode;
 use crate::shard::command::Command;
 
 /// What somebody reads who was sent away and comes with a token from before. The web app knows it by these words.

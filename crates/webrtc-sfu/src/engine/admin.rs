@@ -110,7 +110,7 @@ impl Room {
             }
             AdminRequest::UpdateSubscriptions { identity, update } => {
                 let sid = self.sid_of(&identity)?;
-                self.update_subscription(&sid, &update);
+                self.choose(&sid, &update, false);
                 Ok(AdminReply::Done)
             }
             AdminRequest::SendData { packet, channel } => {

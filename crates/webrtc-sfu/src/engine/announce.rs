@@ -2,8 +2,9 @@
 //!
 //! A change is announced as the participant's whole state, so what a participant causes is counted in bytes. Whoever
 //! changes more than its allowance is announced later, with what is true then: others miss only steps in between.
-//! Time comes with the room's tick.
+//! There is one allowance for all connections of one token, and it outlasts them. Time comes with the room's tick.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aura_types::ParticipantSid;
@@ -15,40 +16,48 @@ use super::participant::Participant;
 use super::room::Room;
 use super::{Output, limit};
 
-/// What one participant may have announced at once.
+/// What one token's bearer may have announced at once.
 const BURST_BYTES: i64 = 512 * 1024;
 /// And on average.
 const BYTES_PER_S: i64 = 64 * 1024;
 
-/// One participant's allowance. The last announcement may overdraw it: the next waits until that is paid for.
-#[derive(Debug, Clone)]
-pub(crate) struct Announcements {
+/// What is left of an allowance. The last announcement may overdraw it: the next waits until that is paid for.
+#[derive(Debug)]
+struct Allowance {
     left: i64,
     refilled_at: Option<Instant>,
-    /// Others have not been told the latest.
-    owed: bool,
 }
 
-impl Default for Announcements {
-    fn default() -> Self {
-        Self { left: BURST_BYTES, refilled_at: None, owed: false }
+/// Those of a room, by whose token it is ([`Participant::holder`]). Who is not named has all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Allowances(HashMap<String, Allowance>);
+
+impl Allowances {
+    fn has_some(&self, holder: &str) -> bool {
+        self.0.get(holder).is_none_or(|allowance| allowance.left > 0)
+    }
+
+    fn spend(&mut self, holder: &str, bytes: usize) {
+        let full = Allowance { left: BURST_BYTES, refilled_at: None };
+        let allowance = self.0.entry(holder.to_owned()).or_insert(full);
+        allowance.left -= i64::try_from(bytes).unwrap_or(BURST_BYTES);
+    }
+
+    fn refill(&mut self, now: Instant) {
+        self.0.retain(|_, allowance| {
+            allowance.refill(now);
+            allowance.left < BURST_BYTES
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl Announcements {
-    pub(crate) fn has_some(&self) -> bool {
-        self.left > 0
-    }
-
-    pub(crate) fn spend(&mut self, bytes: usize) {
-        self.left -= i64::try_from(bytes).unwrap_or(BURST_BYTES);
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.left == BURST_BYTES
-    }
-
-    pub(crate) fn refill(&mut self, now: Instant) {
+impl Allowance {
+    fn refill(&mut self, now: Instant) {
         let passed = self.refilled_at.replace(now).map_or(Duration::ZERO, |at| now.duration_since(at));
         let gained = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX).saturating_mul(BYTES_PER_S) / 1000;
         self.left = self.left.saturating_add(gained).min(BURST_BYTES);
@@ -64,17 +73,27 @@ impl Participant {
 }
 
 impl Room {
+    /// Whether the participant may have something announced now.
+    pub(crate) fn may_announce(&self, sid: &ParticipantSid) -> bool {
+        self.participants.get(sid).is_some_and(|participant| self.allowances.has_some(&participant.holder))
+    }
+
+    pub(crate) fn spend_allowance(&mut self, sid: &ParticipantSid, bytes: usize) {
+        if let Some(participant) = self.participants.get(sid) {
+            self.allowances.spend(&participant.holder, bytes);
+        }
+    }
+
     /// Sends the participant's current state to everyone, or everyone else: at once, or when its allowance is back.
     pub(crate) fn broadcast_update(&mut self, sid: &ParticipantSid, include_self: bool) {
         let Some(participant) = self.participants.get_mut(sid) else { return };
-        if !participant.announcements.has_some() {
-            participant.announcements.owed = true;
+        participant.owes_announcement = !self.allowances.has_some(&participant.holder);
+        if participant.owes_announcement {
             return;
         }
         let hidden = participant.is_hidden();
         let update = proto::ParticipantUpdate { participants: vec![participant.info()] };
-        participant.announcements.spend(update.encoded_len());
-        participant.announcements.owed = false;
+        self.allowances.spend(&participant.holder, update.encoded_len());
         let others =
             self.participants.keys().filter(|other| if *other == sid { include_self } else { !hidden });
         let to = others.cloned().collect();
@@ -106,28 +125,21 @@ impl Room {
 
     /// Time passes: allowances grow, and what waited for them is told.
     pub(crate) fn refill_announcements(&mut self, now: Instant) {
-        let mut owed = Vec::new();
-        for participant in self.participants.values_mut() {
-            participant.announcements.refill(now);
-            if participant.announcements.has_some()
-                && (participant.announcements.owed || participant.waiting_rules.is_some())
-            {
-                owed.push(participant.sid.clone());
-            }
-        }
-        for sid in owed {
+        self.allowances.refill(now);
+        let waits = |participant: &&Participant| {
+            (participant.owes_announcement || participant.waiting_rules.is_some())
+                && self.allowances.has_some(&participant.holder)
+        };
+        let waiting: Vec<_> = self.participants.values().filter(waits).map(|p| p.sid.clone()).collect();
+        for sid in waiting {
             let Some(participant) = self.participants.get_mut(&sid) else { continue };
-            let (owed, rules) = (participant.announcements.owed, participant.waiting_rules.take());
-            if owed {
+            let (owes, rules) = (participant.owes_announcement, participant.waiting_rules.take());
+            if owes {
                 self.broadcast_update(&sid, true);
             }
             if let Some(rules) = rules {
                 self.apply_rules(&sid, rules);
             }
         }
-        self.left_lately.retain(|_, announcements| {
-            announcements.refill(now);
-            !announcements.is_full()
-        });
     }
 }

@@ -1,9 +1,11 @@
-//! How many bytes a participant may send through its data channels.
+//! How many bytes the bearer of a token may send through data channels: all its connections together, and coming back
+//! makes it no more.
 //!
 //! One allowance for what must arrive and one for what may be lost, so that a flood of the latter costs only itself.
 //! Both are far above what honest clients send: they bound what one sender can make the server copy to everyone.
 //! What exceeds them is dropped and counted, never delayed: the sender's own flow control ends at the server.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aura_types::ParticipantSid;
@@ -33,7 +35,15 @@ impl Budgets {
             DataChannel::Lossy => self.lossy.take(&Self::LOSSY, bytes, now),
         }
     }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.reliable.is_full(now) && self.lossy.is_full(now)
+    }
 }
+
+/// Those of a room, by whose token it is ([`Participant::holder`](super::participant::Participant::holder)). Who is not
+/// named has all of it.
+pub(crate) type BudgetsByHolder = HashMap<String, Budgets>;
 
 impl Room {
     /// Takes a message from its sender's allowance, before anything else is done with it.
@@ -44,8 +54,17 @@ impl Room {
         bytes: usize,
         now: Instant,
     ) -> Result<(), DataRefusal> {
-        let sender = self.participants.get_mut(from).ok_or(DataRefusal::NotAllowed)?;
-        if sender.budgets.spend(channel, bytes, now) { Ok(()) } else { Err(DataRefusal::OverBudget) }
+        let sender = self.participants.get(from).ok_or(DataRefusal::NotAllowed)?;
+        let budgets = match self.budgets.get_mut(&sender.holder) {
+            Some(budgets) => budgets,
+            None => self.budgets.entry(sender.holder.clone()).or_default(),
+        };
+        if budgets.spend(channel, bytes, now) { Ok(()) } else { Err(DataRefusal::OverBudget) }
+    }
+
+    /// Forgets those that are full again.
+    pub(crate) fn forget_full_budgets(&mut self, now: Instant) {
+        self.budgets.retain(|_, budgets| !budgets.is_full(now));
     }
 }
 
@@ -78,6 +97,10 @@ impl Bucket {
             self.full_at = Some(full_at);
         }
         fits
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.full_at.is_none_or(|at| at <= now)
     }
 }
 

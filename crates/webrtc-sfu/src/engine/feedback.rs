@@ -36,9 +36,10 @@ impl Room {
     /// Levels (0 to 1) of everyone who speaks now. Changes are told to everyone.
     pub(crate) fn update_speakers(&mut self, levels: &BTreeMap<ParticipantSid, f32>) {
         let mut changed = Vec::new();
-        for (sid, participant) in &self.participants {
+        for (sid, participant) in &mut self.participants {
             let level = levels.get(sid).copied().unwrap_or(0.0);
             let before = self.speakers.get(sid).copied().unwrap_or(0.0);
+            participant.has_spoken |= level > 0.0;
             if !participant.is_hidden() && (level - before).abs() > f32::EPSILON {
                 changed.push(speaker(sid.to_string(), level));
             }
@@ -136,7 +137,7 @@ impl Room {
         else {
             return;
         };
-        let enabled = found.audience.watched();
+        let enabled = found.wanted_qualities();
         if found.kind() == MediaKind::Audio || found.announced_qualities == Some(enabled) {
             return;
         }
@@ -220,9 +221,10 @@ impl Room {
         }
     }
 
-    /// Tells somebody who was away that those who left meanwhile speak no more; before it hears that they left.
+    /// Tells somebody who was away that speakers who left meanwhile speak no more; before it hears that they left.
     pub(crate) fn silence_gone_speakers(&mut self, to: &ParticipantSid) {
-        let speakers: Vec<_> = self.gone_lately.iter().map(|gone| speaker(gone.sid.clone(), 0.0)).collect();
+        let speakers: Vec<_> =
+            self.gone_lately.speakers().map(|gone| speaker(gone.sid.clone(), 0.0)).collect();
         if !speakers.is_empty() {
             self.signal(to, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
         }

@@ -10,24 +10,39 @@ const KEPT: Duration = Duration::from_secs(90);
 /// Most of them; the oldest go first.
 const MAX: usize = 1_000;
 
-/// As others were told of them when they left, oldest first.
+/// Somebody who left.
+#[derive(Debug)]
+struct Gone {
+    left_at: Instant,
+    /// As others were told of it then.
+    info: proto::ParticipantInfo,
+    /// Others were told that it speaks, at one time or another.
+    has_spoken: bool,
+}
+
+/// Oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct GoneLately(VecDeque<(Instant, proto::ParticipantInfo)>);
+pub(crate) struct GoneLately(VecDeque<Gone>);
 
 impl GoneLately {
-    pub(crate) fn push(&mut self, gone: proto::ParticipantInfo, now: Instant) {
+    pub(crate) fn push(&mut self, info: proto::ParticipantInfo, has_spoken: bool, now: Instant) {
         if self.0.len() >= MAX {
             self.0.pop_front();
         }
-        self.0.push_back((now, gone));
+        self.0.push_back(Gone { left_at: now, info, has_spoken });
     }
 
     /// Forgets those whom nobody can have missed.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.0.pop_front_if(|(left, _)| now.duration_since(*left) > KEPT).is_some() {}
+        while self.0.pop_front_if(|gone| now.duration_since(gone.left_at) > KEPT).is_some() {}
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &proto::ParticipantInfo> {
-        self.0.iter().map(|(_, gone)| gone)
+        self.0.iter().map(|gone| &gone.info)
+    }
+
+    /// Those whom somebody may believe to be speaking still.
+    pub(crate) fn speakers(&self) -> impl Iterator<Item = &proto::ParticipantInfo> {
+        self.0.iter().filter(|gone| gone.has_spoken).map(|gone| &gone.info)
     }
 }

@@ -24,7 +24,7 @@ impl Room {
         let Some(participant) = self.participants.get(sid) else { return };
         let excess = participant.excess(&update.name, &update.metadata, &update.attributes);
         let size = participant.own_bytes_after(&update);
-        let in_time = participant.announcements.has_some();
+        let in_time = self.may_announce(sid);
         let (reason, message) = match (participant.permission.can_update_metadata, excess) {
             (false, _) => (Reason::NotAllowed, "does not have permission to update own metadata"),
             (true, Some(excess)) => (Reason::LimitExceeded, excess.as_str()),

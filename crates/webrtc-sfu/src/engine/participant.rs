@@ -9,48 +9,21 @@ use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 
 use super::ParticipantFacts;
-use super::announce::Announcements;
-use super::budget::Budgets;
 use super::data_track::DataTracks;
 use super::device::DeviceRules;
+use super::joiner::{ConnectionMode, Joiner};
 use super::track::{PendingTrack, Track, codec_asked, kind_of};
-
-/// How the participant's media connections are arranged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ConnectionMode {
-    /// One connection; the client always offers (`/rtc/v1`).
-    Single,
-    /// A publisher connection the client offers and a subscriber connection the server offers (`/rtc`).
-    Dual,
-}
-
-/// What a valid token and join request say.
-#[derive(Debug, Clone)]
-pub(crate) struct Joiner {
-    pub(crate) identity: String,
-    /// Whose token it is: the identity, without what tells a person's second connection apart.
-    pub(crate) holder: String,
-    /// When the token was issued, in Unix seconds; 0 when it does not say.
-    pub(crate) issued_s: i64,
-    pub(crate) name: String,
-    pub(crate) metadata: String,
-    pub(crate) attributes: HashMap<String, String>,
-    /// How many bytes of metadata and attributes are the client's own words, not the token's.
-    pub(crate) own_words_bytes: usize,
-    pub(crate) kind: proto::participant_info::Kind,
-    /// `KindDetail`s.
-    pub(crate) kind_details: Vec<i32>,
-    pub(crate) permission: proto::ParticipantPermission,
-    pub(crate) client: proto::ClientInfo,
-    pub(crate) mode: ConnectionMode,
-    pub(crate) auto_subscribe: bool,
-    pub(crate) auto_subscribe_data: bool,
-    /// Bytes its name, metadata and attributes may take as JSON: its renewed token carries them.
-    pub(crate) token_allowance: usize,
-}
 
 /// What each subscriber, by identity, may have; nobody else may have anything.
 pub(crate) type SubscriptionRules = HashMap<String, proto::TrackPermission>;
+
+/// Whether somebody is to get a track, said explicitly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) subscribe: bool,
+    /// The subscriber says so itself, and knows of it; otherwise an administrator does.
+    pub(crate) own: bool,
+}
 
 /// What a subscriber asked of one track with `track_setting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,16 +71,18 @@ pub(crate) struct Participant {
     /// which they must not be taken for.
     pub(crate) taken_back: VecDeque<String>,
     pub(crate) data_tracks: DataTracks,
-    pub(crate) budgets: Budgets,
-    pub(crate) announcements: Announcements,
+    /// Others have not been told the latest.
+    pub(crate) owes_announcement: bool,
     /// Who may subscribe to what of ours; `None` = everyone to everything.
     pub(crate) subscription_rules: Option<SubscriptionRules>,
     /// Rules that came when the allowance was used up; the latest counts.
     pub(crate) waiting_rules: Option<Option<SubscriptionRules>>,
     /// Tracks the participant was told that it may not subscribe to.
     pub(crate) told_forbidden: BTreeSet<TrackSid>,
-    /// Tracks the participant explicitly asked for (true) or refused (false), against `auto_subscribe`.
-    pub(crate) choices: HashMap<TrackSid, bool>,
+    /// What goes before `auto_subscribe`.
+    pub(crate) choices: HashMap<TrackSid, Choice>,
+    /// Tracks whose present format its client cannot decode.
+    pub(crate) undecodable: BTreeSet<TrackSid>,
     pub(crate) subscribed: HashMap<TrackSid, ParticipantSid>,
     pub(crate) settings: HashMap<TrackSid, TrackSetting>,
     pub(crate) last_reliable_sequence: u32,
@@ -115,6 +90,7 @@ pub(crate) struct Participant {
     pub(crate) quality: Option<proto::ConnectionQuality>,
     /// Nothing comes from it any more, and the others know.
     pub(crate) unheard: bool,
+    pub(crate) has_spoken: bool,
     /// When the signalling channel was lost; `None` while it is there.
     pub(crate) signal_lost_at: Option<Instant>,
 }
@@ -145,18 +121,19 @@ impl Participant {
             tracks: Vec::new(),
             taken_back: VecDeque::new(),
             data_tracks: DataTracks::default(),
-            budgets: Budgets::default(),
-            announcements: Announcements::default(),
+            owes_announcement: false,
             subscription_rules: None,
             waiting_rules: None,
             told_forbidden: BTreeSet::new(),
             choices: HashMap::new(),
+            undecodable: BTreeSet::new(),
             subscribed: HashMap::new(),
             settings: HashMap::new(),
             last_reliable_sequence: 0,
             recent_nonces: VecDeque::new(),
             quality: None,
             unheard: false,
+            has_spoken: false,
             signal_lost_at: None,
         }
     }

@@ -130,8 +130,13 @@ impl Room {
         Some(track_sid)
     }
 
-    /// The codec actually seen differs from the first one negotiated.
-    pub(crate) fn correct_codec(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
+    /// The track comes in another format than before, and maybe in another codec than its publisher promised.
+    pub(crate) fn format_seen(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
+        self.correct_codec(sid, track, codec);
+        self.ask_again_who_could_not_decode(sid, track);
+    }
+
+    fn correct_codec(&mut self, sid: &ParticipantSid, track: &TrackSid, codec: Codec) {
         let Some(found) = self.participants.get_mut(sid).and_then(|p| p.track_mut(track.as_str())) else {
             return;
         };
@@ -194,6 +199,7 @@ impl Room {
             if let Some(participant) = self.participants.get_mut(sid) {
                 participant.settings.remove(&track);
                 participant.told_forbidden.remove(&track);
+                participant.undecodable.remove(&track);
                 participant.choices.remove(&track);
             }
         }
@@ -259,7 +265,13 @@ fn is_oversized(request: &proto::AddTrackRequest) -> bool {
 fn name_first_codec(info: &mut proto::TrackInfo) {
     let is_aic = |codec: &proto::SimulcastCodecInfo| codec.mime_type == Codec::Aic.mime();
     let Some(at) = info.codecs.iter().position(|codec| !is_aic(codec)) else { return };
-    info.codecs[at].mime_type.clone_from(&info.mime_type);
+    let first = &mut info.codecs[at];
+    if first.mime_type != info.mime_type {
+        first.mime_type.clone_from(&info.mime_type);
+        let unsaid = proto::video_layer::Mode::Unused as i32;
+        first.video_layer_mode =
+            Codec::parse(&info.mime_type).map_or(unsaid, |codec| layer_mode(codec, unsaid));
+    }
     let mut index = 0;
     info.codecs.retain(|codec| {
         index += 1;

@@ -10,12 +10,14 @@ use aura_types::{ParticipantSid, RoomSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::announce::Announcements;
+use super::announce::Allowances;
+use super::budget::BudgetsByHolder;
 use super::device::room_codecs;
 use super::feedback::speaker;
 use super::gone::GoneLately;
-use super::participant::{ConnectionMode, Joiner, Participant};
-use super::{Moment, Output, RoomEvent, RoomFacts};
+use super::joiner::{ConnectionMode, Joiner};
+use super::participant::Participant;
+use super::{Moment, Output, RoomEvent, RoomFacts, limit};
 
 /// A participant that never connects its media is removed after this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,8 +59,8 @@ pub(crate) struct Room {
     pub(crate) publishers: HashMap<TrackSid, ParticipantSid>,
     /// Tracks whose audience changed since the publisher was last told what is watched.
     pub(crate) unreviewed: BTreeSet<TrackSid>,
-    /// Allowances of those who left before they were full again: coming back does not fill them.
-    pub(crate) left_lately: HashMap<String, Announcements>,
+    pub(crate) allowances: Allowances,
+    pub(crate) budgets: BudgetsByHolder,
     /// Who left within the time in which somebody may not have heard of it.
     pub(crate) gone_lately: GoneLately,
     pub(crate) speakers: BTreeMap<ParticipantSid, f32>,
@@ -74,11 +76,16 @@ pub(crate) struct Room {
 }
 
 /// Why a join was refused after the token was found good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
+    #[error("the room is full")]
     RoomFull,
-    /// Its token was issued before it was sent away.
+    #[error("its token was issued before it was sent away")]
     SentAway,
+    #[error("its token has as many further connections as it may have")]
+    TooManyConnections,
+    #[error("somebody with a token of that name is here")]
+    NameTaken,
 }
 
 impl Room {
@@ -96,7 +103,8 @@ impl Room {
             identities: HashMap::new(),
             publishers: HashMap::new(),
             unreviewed: BTreeSet::new(),
-            left_lately: HashMap::new(),
+            allowances: Allowances::default(),
+            budgets: BudgetsByHolder::default(),
             gone_lately: GoneLately::default(),
             speakers: BTreeMap::new(),
             counts_told: (0, 0),
@@ -179,21 +187,28 @@ impl Room {
 
     /// Lets a participant in. Its first message is `join`; an older session of the same identity is sent away.
     pub(crate) fn join(&mut self, joiner: Joiner, now: Moment) -> Result<ParticipantSid, Refusal> {
-        if let Some(old) = self.by_identity(&joiner.identity).map(|old| old.sid.clone()) {
+        let old = self.by_identity(&joiner.identity);
+        if joiner.is_further_connection() {
+            // Its token does not name it: it must not push out whose token does.
+            if old.is_some_and(|old| old.holder != joiner.holder) {
+                return Err(Refusal::NameTaken);
+            }
+            if old.is_none() && self.further_connections_of(&joiner.holder) >= limit::FURTHER_CONNECTIONS {
+                return Err(Refusal::TooManyConnections);
+            }
+        }
+        if let Some(old) = old.map(|old| old.sid.clone()) {
             self.remove(&old, proto::DisconnectReason::DuplicateIdentity, now);
         }
         let counted = self.participants.values().filter(|p| p.is_occupant()).count();
         let limit = usize::try_from(self.policy.max_participants).unwrap_or(usize::MAX);
         let own_words_bytes = joiner.own_words_bytes;
-        let mut participant = Participant::new(joiner, now);
+        let participant = Participant::new(joiner, now);
         if limit > 0 && counted >= limit && participant.is_occupant() {
             return Err(Refusal::RoomFull);
         }
         if own_words_bytes > 0 && !self.has_room_for(&participant.sid, participant.own_bytes()) {
             return Err(Refusal::RoomFull);
-        }
-        if let Some(announcements) = self.left_lately.remove(&participant.identity) {
-            participant.announcements = announcements;
         }
         let sid = participant.sid.clone();
         let was_recorded = self.is_recorded();
@@ -241,6 +256,10 @@ impl Room {
         self.subscribe_to_everything(&sid);
         self.subscribe_to_all_data(&sid);
         Ok(sid)
+    }
+
+    fn further_connections_of(&self, holder: &str) -> usize {
+        self.participants.values().filter(|other| other.holder == holder && other.identity != holder).count()
     }
 
     /// The signalling channel of a known participant came back. First message is `reconnect`.
@@ -327,9 +346,6 @@ impl Room {
         }
         self.forget_data_tracks_of(&mut gone);
         self.forget_subscriptions_of(&gone);
-        if !gone.announcements.is_full() {
-            self.left_lately.insert(gone.identity.clone(), gone.announcements.clone());
-        }
         self.outputs.push_back(Output::Close { participant: sid.clone() });
         if self.speakers.remove(sid).is_some() && !gone.is_hidden() {
             // Before they hear that it left: of whom they do not know, clients believe nothing any more.
@@ -343,7 +359,7 @@ impl Room {
             // What it said of itself, others know; those who leave and come must not make everyone read it again.
             (gone.metadata, gone.attributes) = Default::default();
             let info = proto::ParticipantInfo { disconnect_reason: reason as i32, ..gone.info() };
-            self.gone_lately.push(info.clone(), now.at);
+            self.gone_lately.push(info.clone(), gone.has_spoken, now.at);
             let update = Message::Update(proto::ParticipantUpdate { participants: vec![info] });
             self.signal_everyone_but(sid, update);
         }
@@ -408,6 +424,7 @@ impl Room {
             self.remove(&sid, reason, now);
         }
         self.gone_lately.expire(now.at);
+        self.forget_full_budgets(now.at);
         self.refill_announcements(now.at);
         self.tell_counts(now);
         // Rights may have made an occupant of a recorder, or the other way round.

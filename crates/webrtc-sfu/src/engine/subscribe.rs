@@ -1,14 +1,12 @@
-//! Who receives what: automatic subscription, explicit choices, the publisher's rules, and preferred layers.
+//! Who receives what: automatic subscription, explicit choices, and the publisher's rules.
 
-use aura_media::MediaKind;
-use aura_media::layer::{Layer, for_height};
 use aura_types::{ParticipantSid, TrackSid};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use super::participant::{Participant, SubscriptionRules, TrackSetting};
+use super::participant::{Choice, Participant, SubscriptionRules};
 use super::room::Room;
-use super::track::{Track, layer_of_quality};
+use super::track::Track;
 use super::{Output, limit};
 
 /// What one message about a changed rule is counted as.
@@ -54,9 +52,9 @@ impl Room {
         };
         let Some(published) = owner.track(track.as_str()) else { return };
         let first = published.audience.is_empty();
-        let wished = me.choices.get(track).copied().unwrap_or(me.auto_subscribe);
+        let wished = me.choices.get(track).map_or(me.auto_subscribe, |choice| choice.subscribe);
         let allowed = owner.allows(me, track);
-        let wanted = wished && me.permission.can_subscribe && allowed;
+        let wanted = wished && me.permission.can_subscribe && allowed && !me.undecodable.contains(track);
         let has = me.subscribed.contains_key(track);
         self.tell_whether_allowed(subscriber, publisher, track, allowed);
         let Some(me) = self.participants.get_mut(subscriber) else { return };
@@ -80,7 +78,7 @@ impl Room {
         }
     }
 
-    fn note_opinion(&mut self, of: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
+    pub(crate) fn note_opinion(&mut self, of: &ParticipantSid, publisher: &ParticipantSid, track: &TrackSid) {
         if let Some(published) = self.published_mut(publisher, track) {
             published.audience.opinions.insert(of.clone());
         }
@@ -95,7 +93,8 @@ impl Room {
 
     /// A participant has left: its part in others' audiences ends.
     pub(crate) fn forget_subscriptions_of(&mut self, gone: &Participant) {
-        for track in gone.choices.keys().chain(gone.settings.keys()).chain(&gone.told_forbidden) {
+        let with_opinion = gone.choices.keys().chain(gone.settings.keys());
+        for track in with_opinion.chain(&gone.told_forbidden).chain(&gone.undecodable) {
             let Some(publisher) = self.publishers.get(track).cloned() else { continue };
             if let Some(published) = self.published_mut(&publisher, track) {
                 published.audience.opinions.remove(&gone.sid);
@@ -108,7 +107,11 @@ impl Room {
         }
     }
 
-    fn published_mut(&mut self, publisher: &ParticipantSid, track: &TrackSid) -> Option<&mut Track> {
+    pub(crate) fn published_mut(
+        &mut self,
+        publisher: &ParticipantSid,
+        track: &TrackSid,
+    ) -> Option<&mut Track> {
         self.participants.get_mut(publisher)?.track_mut(track.as_str())
     }
 
@@ -134,14 +137,32 @@ impl Room {
         }
     }
 
-    /// The subscriber's client cannot decode the track: it is told, and gets it no more unless it asks again.
+    /// The subscriber's client cannot decode the track: it is told, and gets it no more unless it asks again, or the
+    /// track comes in another format.
     pub(crate) fn codec_unsupported(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
         let Some(me) = self.participants.get_mut(subscriber) else { return };
         let Some(publisher) = me.subscribed.get(track).cloned() else { return };
-        me.choices.insert(track.clone(), false);
+        me.undecodable.insert(track.clone());
         self.note_opinion(subscriber, &publisher, track);
         self.reconcile(subscriber, &publisher, track);
         self.refuse_subscription(subscriber, track.as_str(), proto::SubscriptionError::SeCodecUnsupported);
+    }
+
+    /// The track comes in another format: who could not decode it gets it, and says if that is no better.
+    pub(crate) fn ask_again_who_could_not_decode(&mut self, publisher: &ParticipantSid, track: &TrackSid) {
+        let published = self.participants.get(publisher).and_then(|owner| owner.track(track.as_str()));
+        let Some(published) = published else { return };
+        let could_not = |sid: &&ParticipantSid| {
+            self.participants.get(*sid).is_some_and(|subscriber| subscriber.undecodable.contains(track))
+        };
+        let subscribers: Vec<_> = published.audience.opinions.iter().filter(could_not).cloned().collect();
+        for sid in &subscribers {
+            if let Some(subscriber) = self.participants.get_mut(sid) {
+                subscriber.undecodable.remove(track);
+            }
+            self.reconcile(sid, publisher, track);
+        }
+        self.spend_allowance(publisher, subscribers.len() * TOLD_BYTES);
     }
 
     fn refuse_subscription(
@@ -156,41 +177,24 @@ impl Room {
 
     /// `subscription`: the subscriber wants, or no longer wants, these tracks.
     pub(crate) fn update_subscription(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription) {
-        let named = update
-            .track_sids
-            .iter()
-            .chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
-            .take(limit::TRACKS_PER_REQUEST);
-        for name in named {
+        self.choose(sid, update, true);
+    }
+
+    /// The same as the participant's `own` words or an administrator's.
+    pub(crate) fn choose(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription, own: bool) {
+        for name in tracks_named(update).take(limit::TRACKS_PER_REQUEST) {
             let Some((publisher, track)) = self.find_track(name) else {
                 self.refuse_subscription(sid, name, proto::SubscriptionError::SeTrackNotfound);
                 continue;
             };
             if let Some(me) = self.participants.get_mut(sid) {
-                me.choices.insert(track.clone(), update.subscribe);
+                me.choices.insert(track.clone(), Choice { subscribe: update.subscribe, own });
+                if update.subscribe {
+                    me.undecodable.remove(&track);
+                }
             }
             self.note_opinion(sid, &publisher, &track);
             self.reconcile(sid, &publisher, &track);
-        }
-    }
-
-    /// `track_setting`: visibility and size of what the subscriber shows.
-    pub(crate) fn update_track_settings(
-        &mut self,
-        sid: &ParticipantSid,
-        update: &proto::UpdateTrackSettings,
-    ) {
-        for name in update.track_sids.iter().take(limit::TRACKS_PER_REQUEST) {
-            let Some((publisher, track)) = self.find_track(name) else { continue };
-            let Some(me) = self.participants.get_mut(sid) else { return };
-            let setting = TrackSetting {
-                disabled: update.disabled,
-                quality: wished_quality(update),
-                height: if update.height > 0 { update.height } else { update.width.saturating_mul(9) / 16 },
-            };
-            me.settings.insert(track.clone(), setting);
-            self.note_opinion(sid, &publisher, &track);
-            self.prefer(sid, &track);
         }
     }
 
@@ -211,10 +215,9 @@ impl Room {
                 None => return,
             },
         };
-        let Some(owner) = self.participants.get_mut(sid) else { return };
-        if owner.announcements.has_some() {
+        if self.may_announce(sid) {
             self.apply_rules(sid, rules);
-        } else {
+        } else if let Some(owner) = self.participants.get_mut(sid) {
             owner.waiting_rules = Some(rules);
         }
     }
@@ -228,10 +231,7 @@ impl Room {
         for track in tracks {
             self.offer_to_everyone(sid, &track);
         }
-        let told = (self.outputs.len() - before) * TOLD_BYTES;
-        if let Some(owner) = self.participants.get_mut(sid) {
-            owner.announcements.spend(told);
-        }
+        self.spend_allowance(sid, (self.outputs.len() - before) * TOLD_BYTES);
         self.review_data_rules(sid);
     }
 
@@ -258,51 +258,9 @@ impl Room {
     pub(crate) fn find_track(&self, name: &str) -> Option<(ParticipantSid, TrackSid)> {
         self.publishers.get_key_value(name).map(|(track, owner)| (owner.clone(), track.clone()))
     }
-
-    /// The layer a subscriber should get now; `None` = nothing.
-    pub(crate) fn preferred_layer(&self, subscriber: &ParticipantSid, track: &TrackSid) -> Option<Layer> {
-        #[cfg(test)]
-        self.looks.set(self.looks.get() + 1);
-        let me = self.participants.get(subscriber)?;
-        let owner = self.participants.get(me.subscribed.get(track)?)?;
-        let published = owner.track(track.as_str())?;
-        let setting = me.settings.get(track).copied().unwrap_or_default();
-        if published.kind() == MediaKind::Audio {
-            return (!setting.disabled).then_some(Layer::Low);
-        }
-        if setting.disabled {
-            return None;
-        }
-        let by_size = match setting.height {
-            0 => Layer::High,
-            height => for_height(published.layer_heights(), height),
-        };
-        Some(by_size.min(setting.quality))
-    }
-
-    /// Says at which layer a subscriber gets a track from now on.
-    fn prefer(&mut self, subscriber: &ParticipantSid, track: &TrackSid) {
-        let layer = self.preferred_layer(subscriber, track);
-        let me = self.participants.get(subscriber);
-        let Some(publisher) = me.and_then(|me| me.subscribed.get(track)).cloned() else { return };
-        if let Some(published) = self.published_mut(&publisher, track) {
-            published.audience.set(subscriber, layer);
-            self.unreviewed.insert(track.clone());
-        }
-        self.outputs.push_back(Output::Prefer {
-            subscriber: subscriber.clone(),
-            track: track.clone(),
-            layer,
-        });
-        // Layers nobody watched were switched off; somebody watches now.
-        self.raise_subscribed_quality(&publisher, track);
-    }
 }
 
-/// Clients that say how large the tile is leave `quality` at its default, which is the lowest: then it means nothing.
-fn wished_quality(update: &proto::UpdateTrackSettings) -> Layer {
-    if update.width > 0 || update.height > 0 {
-        return Layer::High;
-    }
-    layer_of_quality(update.quality).unwrap_or(Layer::High)
+/// The tracks an update is about.
+pub(crate) fn tracks_named(update: &proto::UpdateSubscription) -> impl Iterator<Item = &String> {
+    update.track_sids.iter().chain(update.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids))
 }

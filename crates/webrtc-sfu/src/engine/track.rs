@@ -65,6 +65,19 @@ impl Track {
         heights
     }
 
+    /// The qualities its publisher should send. A single stream has none to be switched off by: its publisher may know
+    /// it by any of their names, so all say whether anybody watches.
+    pub(crate) fn wanted_qualities(&self) -> [bool; 3] {
+        let watched = self.audience.watched();
+        if self.is_one_stream() { [watched.contains(&true); 3] } else { watched }
+    }
+
+    /// Not simulcast, or with all layers in one stream.
+    fn is_one_stream(&self) -> bool {
+        let svc = proto::video_layer::Mode::MultipleSpatialLayersPerStream as i32;
+        !self.info.simulcast || self.info.codecs.first().is_some_and(|codec| codec.video_layer_mode == svc)
+    }
+
     pub(crate) fn codec_name(&self) -> &'static str {
         Codec::parse(&self.info.mime_type).map_or("vp8", Codec::short_name)
     }

@@ -12,7 +12,7 @@ use super::signal_queue::SignalSender;
 use super::socket::Wake;
 use crate::engine::RoomEvent;
 use crate::engine::admin::{AdminError, AdminReply, AdminRequest};
-use crate::engine::participant::Joiner;
+use crate::engine::joiner::Joiner;
 use crate::engine::room::Refusal;
 
 /// What a participant's refreshed token carries.

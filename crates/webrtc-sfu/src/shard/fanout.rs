@@ -19,6 +19,10 @@ use super::aic::AicTrack;
 use crate::engine::forward::{DownTrack, LayerActivity};
 use crate::transport::PeerId;
 
+/// A format is not news again for so long: layers change theirs one after the other, packets overtake each other, and who
+/// changes it all the time must not make subscribers negotiate all the time.
+const FORMAT_SETTLES: Duration = Duration::from_secs(1);
+
 /// A slot in the shard's table of published tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TrackId(pub(crate) usize);
@@ -87,6 +91,8 @@ pub(crate) struct PublishedTrack {
     /// Closed while muted: the server enforces what the publisher claims.
     pub(crate) open: bool,
     pub(crate) formats: Vec<Format>,
+    /// What it comes in (by the number of the codec, whether in RED or not), and since when.
+    pub(crate) format: Option<(Pt, Instant)>,
     pub(crate) level: AudioLevel,
     pub(crate) losses: [LossCounter; 3],
     /// Share (0 to 1) of each layer lost on the way to us in the last window; no fault of any subscriber.
@@ -143,6 +149,18 @@ impl Tracks {
 impl PublishedTrack {
     pub(crate) fn copy_mut(&mut self, subscriber: PeerId) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|copy| copy.subscriber == subscriber)
+    }
+
+    /// Whether the track comes in another format from now on. AIC comes and goes beside what is behind it.
+    pub(crate) fn notes_format(&mut self, seen: &Format, now: Instant) -> bool {
+        let pt = seen.params.pt();
+        let is_settled = |(_, since)| now.duration_since(since) >= FORMAT_SETTLES;
+        let is_news = self.format.is_none_or(|known| known.0 != pt && is_settled(known));
+        let is_news = is_news && seen.codec != Codec::Aic;
+        if is_news {
+            self.format = Some((pt, now));
+        }
+        is_news
     }
 
     /// Whether a stream that another took the place of may be followed again: when that one is silent. In turns with it,

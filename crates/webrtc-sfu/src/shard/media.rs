@@ -37,6 +37,12 @@ impl Shard {
             }
             track.replace_stream(source.layer, ssrc);
         }
+        if track.notes_format(&format, now)
+            && let Some(host) = self.rooms.get_mut(&track.room)
+        {
+            host.room.format_seen(&track.publisher, &track.sid, format.codec);
+            self.rooms_with_output.push(Arc::clone(&track.room));
+        }
         if format.codec == Codec::Aic && !self.admits_aic(source.track, &packet) {
             return;
         }
@@ -228,12 +234,6 @@ impl Shard {
         let codec = codec_of(&params)?;
         let format = Format { pt, codec, params, red: params.red() == Some(pt) };
         published.formats.push(format);
-        let (room, publisher, sid) =
-            (Arc::clone(&published.room), published.publisher.clone(), published.sid.clone());
-        if let Some(host) = self.rooms.get_mut(&room) {
-            host.room.correct_codec(&publisher, &sid, codec);
-            self.rooms_with_output.push(room);
-        }
         Some(format)
     }
 }

@@ -19,7 +19,7 @@ use super::host::Link;
 use super::signal_queue::{Outbound, SignalSender};
 use super::worker::Shard;
 use crate::engine::Moment;
-use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::joiner::{ConnectionMode, Joiner};
 use crate::engine::publish::MediaFacts;
 use crate::engine::room::{Refusal, leave};
 use crate::engine::track::layer_of_quality;
@@ -49,7 +49,7 @@ impl Shard {
             return Err(JoinFailure::Refused(Refusal::SentAway));
         }
         let name = self.ensure_room(room, configuration, now);
-        let mode = joiner.mode;
+        let (mode, identity) = (joiner.mode, joiner.identity.clone());
         let Some(host) = self.rooms.get_mut(&name) else { return Err(JoinFailure::UnknownParticipant) };
         let subscribes = joiner.permission.can_subscribe;
         // On telephones it calls itself "Mobile Safari".
@@ -57,6 +57,7 @@ impl Shard {
         let sid = match host.room.join(joiner, now) {
             Ok(sid) => sid,
             Err(refusal) => {
+                tracing::info!(room.name = %name, participant.identity = %identity, %refusal, "join refused");
                 refuse(&outbound, proto::DisconnectReason::JoinFailure);
                 self.carry_out(&name, now);
                 return Err(JoinFailure::Refused(refusal));
@@ -199,7 +200,11 @@ impl Shard {
             Request::TrackSetting(update) => host.room.update_track_settings(sid, &update),
             Request::Leave(_) => host.room.remove(sid, proto::DisconnectReason::ClientInitiated, now),
             Request::SubscriptionPermission(rules) => host.room.set_subscription_rules(sid, rules),
-            Request::SyncState(state) => self.on_sync_state(room, sid, &state, now),
+            // A belief we cannot share means starting over.
+            Request::SyncState(state) if !host.room.sync(sid, &state) => {
+                host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
+            }
+            Request::SyncState(_) => {}
             Request::UpdateMetadata(update) => host.room.update_own_metadata(sid, update),
             Request::UpdateAudioTrack(update) => host.room.update_audio_track(sid, update),
             Request::UpdateVideoTrack(update) => host.room.update_video_track(sid, &update),
@@ -398,6 +403,7 @@ impl Shard {
             kind,
             open,
             formats: Vec::new(),
+            format: None,
             level: Default::default(),
             losses: Default::default(),
             upstream_loss: [0.0; 3],
@@ -415,39 +421,6 @@ impl Shard {
             slot.sources.retain(|_, source| source.track != id);
         }
         true
-    }
-
-    /// After a resume the client says what it believes. A belief we cannot share means starting over.
-    fn on_sync_state(
-        &mut self,
-        room: &Arc<str>,
-        sid: &ParticipantSid,
-        state: &proto::SyncState,
-        now: Moment,
-    ) {
-        let Some(host) = self.rooms.get_mut(room) else { return };
-        let Some(me) = host.room.participants.get(sid) else { return };
-        let all_known = state.publish_tracks.iter().all(|published| {
-            published.track.as_ref().is_some_and(|track| {
-                me.track(&track.sid).is_some()
-                    || me.pending.iter().any(|pending| pending.info.sid == track.sid)
-            })
-        });
-        if !all_known || !host.room.sync_data_tracks(sid, state) {
-            host.room.remove(sid, proto::DisconnectReason::StateMismatch, now);
-            return;
-        }
-        if !state.track_sids_disabled.is_empty() {
-            let disabled = proto::UpdateTrackSettings {
-                track_sids: state.track_sids_disabled.clone(),
-                disabled: true,
-                ..Default::default()
-            };
-            host.room.update_track_settings(sid, &disabled);
-        }
-        if let Some(subscription) = &state.subscription {
-            host.room.update_subscription(sid, subscription);
-        }
     }
 
     /// Failures a client asks for, to test itself.

@@ -2,6 +2,8 @@
 
 use aura_testkit::tokens;
 use base64::Engine as _;
+use livekit_protocol as proto;
+use proto::signal_response::Message as Response;
 use serde_json::json;
 
 use crate::harness::{KEY, SECRET, Sfu, api_token, join_token};
@@ -153,5 +155,39 @@ async fn twirp_says_what_is_wrong() {
     ] {
         let (got, reply) = sfu.twirp(method, &all, body).await;
         assert_eq!((got, reply["code"].as_str()), (status, Some(code)), "{method}: {reply}");
+    }
+}
+
+#[tokio::test]
+async fn one_token_opens_a_few_connections_and_leaves_room_for_others() {
+    let sfu = Sfu::start().await;
+    let configuration = json!({ "maxParticipants": 6 });
+    let claims = json!({
+        "sub": "eve", "video": { "roomJoin": true, "room": "hall" }, "roomConfig": configuration,
+    });
+    let token = tokens::livekit(KEY, SECRET, claims);
+    let mut inside = Vec::new();
+    for index in 0..20 {
+        let path = format!("/rtc?access_token={token}&protocol=16&publish=name-{index}");
+        let mut client = sfu.open(&path).await.unwrap();
+        match client.next().await {
+            Some(Response::Join(join)) => {
+                assert_eq!(join.participant.unwrap().identity, format!("eve#name-{index}"));
+                inside.push(client);
+            }
+            Some(Response::Leave(leave)) => {
+                assert_eq!(leave.reason, proto::DisconnectReason::JoinFailure as i32);
+                assert_eq!(
+                    leave.action,
+                    proto::leave_request::Action::Disconnect as i32,
+                    "it need not try again"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(inside.len(), 3);
+    for identity in ["eve", "alice"] {
+        sfu.join("hall", identity).await;
     }
 }

@@ -114,32 +114,6 @@ fn rules_are_about_people_and_the_last_one_counts() {
 }
 
 #[test]
-fn a_subscriber_that_cannot_decode_is_told_and_may_ask_again() {
-    let mut stage = Stage::new();
-    let [alice, bob] = ["alice", "bob"].map(|name| stage.join(name));
-    let track = stage.publish(&alice, "cam", MediaKind::Video);
-    stage.forget();
-    stage.room.codec_unsupported(&bob, &track);
-    stage.collect();
-    let errors: Vec<_> = stage
-        .told_to(&bob)
-        .filter_map(|message| match message {
-            Message::SubscriptionResponse(response) => Some((response.track_sid.as_str(), response.err())),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(errors, [(track.as_str(), proto::SubscriptionError::SeCodecUnsupported)]);
-    assert!(!stage.room.participants[&bob].subscribed.contains_key(&track));
-    let again = proto::UpdateSubscription {
-        track_sids: vec![track.to_string()],
-        subscribe: true,
-        ..Default::default()
-    };
-    stage.room.update_subscription(&bob, &again);
-    assert!(stage.room.participants[&bob].subscribed.contains_key(&track));
-}
-
-#[test]
 fn agents_and_recorders_are_no_occupants() {
     let mut stage = Stage::with(|policy| policy.max_participants = 1);
     let mut dependents = Vec::new();

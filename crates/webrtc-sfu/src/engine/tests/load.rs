@@ -110,7 +110,11 @@ fn metadata(bytes: usize) -> proto::UpdateParticipantMetadata {
 
 impl Stage {
     fn talkative(&mut self, identity: &str) -> ParticipantSid {
-        let mut joiner = joiner(identity);
+        self.talkative_by(identity, identity)
+    }
+
+    fn talkative_by(&mut self, holder: &str, identity: &str) -> ParticipantSid {
+        let mut joiner = Joiner { holder: holder.into(), ..joiner(identity) };
         joiner.permission.can_update_metadata = true;
         // The token's bound is another matter.
         joiner.token_allowance = usize::MAX;
@@ -185,8 +189,11 @@ fn leaving_and_coming_back_fills_no_allowance() {
     let mut stage = Stage::new();
     let bob = stage.join("bob");
     stage.forget();
-    for _ in 0..100 {
-        let eve = stage.talkative("eve");
+    for round in 0..100 {
+        let eve = match round % 2 {
+            0 => stage.talkative("eve"),
+            _ => stage.talkative_by("eve", &format!("eve#{round}")),
+        };
         stage.room.update_own_metadata(&eve, metadata(limit::METADATA_BYTES));
         stage.room.remove(&eve, proto::DisconnectReason::ClientInitiated, stage.now);
     }
@@ -196,7 +203,22 @@ fn leaving_and_coming_back_fills_no_allowance() {
     for _ in 0..60 {
         stage.pass(Duration::from_secs(1));
     }
-    assert!(stage.room.left_lately.is_empty(), "and is forgotten in the end");
+    assert!(stage.room.allowances.is_empty(), "and is forgotten in the end");
+}
+
+#[test]
+fn all_connections_of_one_token_share_an_allowance() {
+    let mut stage = Stage::new();
+    let bob = stage.join("bob");
+    let mut eves = vec![stage.talkative("eve")];
+    eves.extend((0..limit::FURTHER_CONNECTIONS).map(|n| stage.talkative_by("eve", &format!("eve#{n}"))));
+    stage.forget();
+    for eve in &eves {
+        stage.room.update_own_metadata(eve, metadata(limit::METADATA_BYTES));
+    }
+    stage.collect();
+    let (bytes, count) = stage.updates_to(&bob);
+    assert!(bytes < 2 * limit::METADATA_BYTES && count == 1, "{bytes} bytes in {count} updates");
 }
 
 #[test]

@@ -1,15 +1,6 @@
 //! What somebody who was away is told on coming back, and what newcomers must know at once.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use aura_media::MediaKind;
-use aura_types::ParticipantSid;
-use livekit_protocol as proto;
-use proto::signal_response::Message;
-
-use super::{Stage, joiner};
-use crate::engine::admin::AdminRequest;
+use super::*;
 
 impl Stage {
     fn speaks(&mut self, who: &ParticipantSid) {
@@ -64,6 +55,23 @@ fn who_was_away_learns_who_left_meanwhile() {
     stage.pass(Duration::from_secs(91));
     stage.resumes(&alice);
     assert!(stage.told_of_people(&alice).iter().all(|(_, here)| *here), "by then everybody knows");
+}
+
+#[test]
+fn who_was_away_hears_that_speakers_who_left_are_silent_and_of_no_others() {
+    let mut stage = Stage::new();
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| stage.join(name));
+    stage.room.media_connected(&alice);
+    stage.speaks(&bob);
+    stage.room.signal_lost(&alice, stage.now);
+    stage.room.update_speakers(&BTreeMap::new());
+    for leaver in [&bob, &carol] {
+        stage.room.remove(leaver, proto::DisconnectReason::ClientInitiated, stage.now);
+    }
+    stage.resumes(&alice);
+    let speakers = stage.told_of_speakers(&alice);
+    assert!(speakers.contains(&(bob.to_string(), false)), "alice heard him begin: {speakers:?}");
+    assert!(!speakers.iter().any(|(sid, _)| *sid == carol.to_string()), "{speakers:?}");
 }
 
 #[test]
@@ -122,4 +130,39 @@ fn an_order_to_mute_that_was_lost_is_given_again() {
     stage.room.mute_answered(&alice, track.as_str());
     stage.resumes(&alice);
     assert!(!stage.told_to(&alice).any(order), "answered");
+}
+
+#[test]
+fn a_lost_signal_can_be_resumed_while_media_lives_and_not_before() {
+    let mut stage = Stage::new();
+    let (alice, bob) = (stage.join("alice"), stage.join("bob"));
+    stage.room.media_connected(&alice);
+    stage.room.signal_lost(&alice, stage.now);
+    stage.room.signal_lost(&bob, stage.now);
+    assert!(stage.room.participants.contains_key(&alice));
+    assert!(!stage.room.participants.contains_key(&bob), "never connected: nothing to resume");
+    stage.pass(Duration::from_secs(20));
+    stage.forget();
+    stage.room.resume(&alice);
+    stage.collect();
+    assert!(matches!(stage.told_to(&alice).next(), Some(Message::Reconnect(_))), "reconnect comes first");
+    stage.pass(Duration::from_secs(120));
+    assert!(stage.room.participants.contains_key(&alice), "resumed: the window is closed");
+    stage.room.signal_lost(&alice, stage.now);
+    stage.pass(Duration::from_secs(31));
+    assert!(stage.room.participants.is_empty(), "and is gone if it never comes back");
+}
+
+#[test]
+fn both_connections_of_a_client_may_fail_and_it_still_resumes() {
+    let mut stage = Stage::new();
+    let alice = stage.join("alice");
+    stage.room.media_connected(&alice);
+    stage.forget();
+    stage.room.media_failed(&alice, stage.now);
+    stage.room.media_failed(&alice, stage.now);
+    stage.collect();
+    let Some(Message::Leave(leave)) = stage.told_to(&alice).next() else { panic!("asked to resume") };
+    assert_eq!(leave.action, proto::leave_request::Action::Resume as i32);
+    assert!(stage.room.participants.contains_key(&alice));
 }

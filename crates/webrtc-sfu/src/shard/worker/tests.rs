@@ -1,6 +1,6 @@
 //! A shard with its clients in one process: real connections on simulated time, datagrams passed by hand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use aura_types::{Clock as _, ManualClock, SystemClock};
@@ -9,13 +9,15 @@ use prost::Message as _;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::*;
-use crate::engine::participant::{ConnectionMode, Joiner};
+use crate::engine::joiner::{ConnectionMode, Joiner};
+use crate::engine::testing;
 use crate::shard::aic::TranscodedSender;
 use crate::shard::command::{JoinExtras, SignalSession};
 use crate::shard::signal_queue::{Outbound, SignalReceiver, signal_queue};
@@ -41,6 +43,8 @@ struct Client {
     received: Vec<Packet>,
     /// No datagram passes; signalling does.
     offline: bool,
+    /// Video codecs it has.
+    codecs: &'static [Codec],
 }
 
 struct Connection {
@@ -79,14 +83,7 @@ impl Stage {
                 tcp_candidates: Vec::new(),
                 aic_model: None,
             },
-            policy: RoomPolicy {
-                empty_timeout: Duration::from_secs(300),
-                departure_timeout: Duration::from_secs(20),
-                max_participants: 0,
-                remote_unmute: false,
-                node_id: "ND_test".into(),
-                region: String::new(),
-            },
+            policy: testing::policy(),
             socket: None,
             wake: Arc::clone(&wake),
             commands: to_do,
@@ -120,28 +117,11 @@ impl Stage {
     }
 
     fn join(&mut self, identity: &str) -> usize {
-        let joiner = Joiner {
-            identity: identity.into(),
-            holder: identity.into(),
-            issued_s: 0,
-            name: String::new(),
-            metadata: String::new(),
-            attributes: HashMap::new(),
-            own_words_bytes: 0,
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission {
-                can_subscribe: true,
-                can_publish: true,
-                can_publish_data: true,
-                ..Default::default()
-            },
-            client: proto::ClientInfo::default(),
-            mode: ConnectionMode::Dual,
-            auto_subscribe: true,
-            auto_subscribe_data: false,
-            token_allowance: usize::MAX,
-        };
+        self.join_with(identity, &[Codec::Vp8])
+    }
+
+    fn join_with(&mut self, identity: &str, codecs: &'static [Codec]) -> usize {
+        let joiner = Joiner { mode: ConnectionMode::Dual, ..testing::joiner(identity) };
         let (outbound, messages) = signal_queue();
         let now = self.shard.moment();
         let extras = JoinExtras::default();
@@ -153,6 +133,7 @@ impl Stage {
             connections: [None, None],
             received: Vec::new(),
             offline: false,
+            codecs,
         });
         self.clients.len() - 1
     }
@@ -171,7 +152,7 @@ impl Stage {
     /// Publishes a video of as many streams as there are `layers`, told apart by SSRC. Returns them, lowest first.
     fn publish(&mut self, client: usize, grouped: bool, named: bool) -> (Mid, Vec<Ssrc>) {
         let now = self.now();
-        let mut connection = Connection::new(client, PUBLISHER, now);
+        let mut connection = Connection::new(client, PUBLISHER, self.clients[client].codecs, now);
         let mut changes = connection.rtc.sdp_api();
         let (stream, track) = (Some("stream".into()), Some("camera".into()));
         let mid = changes.add_media(MediaKind::Video, Direction::SendOnly, stream, track, None);
@@ -271,7 +252,8 @@ impl Stage {
                     }
                     Response::Offer(offer) => {
                         let now = self.now();
-                        let fresh = || Connection::new(index, SUBSCRIBER, now);
+                        let codecs = self.clients[index].codecs;
+                        let fresh = || Connection::new(index, SUBSCRIBER, codecs, now);
                         let connection =
                             self.clients[index].connections[SUBSCRIBER].get_or_insert_with(fresh);
                         let parsed = SdpOffer::from_sdp_string(&offer.sdp).unwrap();
@@ -289,9 +271,11 @@ impl Stage {
 }
 
 impl Connection {
-    fn new(client: usize, side: usize, now: Instant) -> Self {
+    fn new(client: usize, side: usize, codecs: &[Codec], now: Instant) -> Self {
         let address = SocketAddr::from(([192, 0, 2, 1], (1_000 + 2 * client + side) as u16));
-        let mut rtc = Rtc::builder().clear_codecs().enable_vp8(true).set_rtp_mode(true).build(now);
+        let has = |codec| codecs.contains(&codec);
+        let config = Rtc::builder().clear_codecs().set_rtp_mode(true);
+        let mut rtc = config.enable_vp8(has(Codec::Vp8)).enable_h264(has(Codec::H264)).build(now);
         rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         let (leaving, received) = (Vec::new(), Vec::new());
         Self { rtc, address, pending: None, wants_keyframe: true, leaving, received }
@@ -321,6 +305,7 @@ struct Camera {
     /// By the layer they are.
     streams: BTreeMap<u8, Ssrc>,
     mid: Mid,
+    codec: Codec,
     sent: u64,
     next_at: Instant,
 }
@@ -333,7 +318,8 @@ impl Camera {
             // The client's stack wants them named. The server does not read the names: it knows these SSRCs already.
             rtc.direct_api().declare_stream_tx(*ssrc, None, mid, Some(name.into()));
         }
-        Self { client, streams: (0..).zip(streams).collect(), mid, sent: 0, next_at }
+        let codec = stage.clients[client].codecs[0];
+        Self { client, streams: (0..).zip(streams).collect(), mid, codec, sent: 0, next_at }
     }
 
     fn shoot(&mut self, stage: &mut Stage) {
@@ -344,11 +330,16 @@ impl Camera {
         self.next_at = now + Duration::from_millis(20);
         let connection = stage.connection(self.client, PUBLISHER);
         let keyframe = std::mem::take(&mut connection.wants_keyframe);
-        let pt = connection.rtc.codec_config().params()[0].pt();
-        assert!(connection.rtc.media(self.mid).is_some());
+        let agreed = connection.rtc.media(self.mid).unwrap().remote_pts();
+        let fits =
+            |params: &&PayloadParams| params.spec().codec == self.codec && agreed.contains(&params.pt());
+        let pt = connection.rtc.codec_config().params().iter().find(fits).unwrap().pt();
         for (layer, ssrc) in &self.streams {
-            // VP8: a frame of one packet; its last byte says which layer it is of.
-            let payload = vec![0x10, u8::from(!keyframe), 0, 0, *layer];
+            // A frame of one packet; its last byte says which layer it is of.
+            let payload = match self.codec {
+                Codec::H264 => vec![if keyframe { 0x67 } else { 0x41 }, 0, 0, *layer],
+                _ => vec![0x10, u8::from(!keyframe), 0, 0, *layer],
+            };
             // Streams have numbers of their own.
             let sequence = self.sent + 1_000 * (u64::from(*layer) + 1);
             let time = 1_800_u32.wrapping_mul(self.sent as u32);
@@ -425,6 +416,46 @@ fn streams_that_nobody_named_do_not_take_turns() {
     stage.run(Duration::from_secs(4), |stage| camera.shoot(stage));
     let seen = last_second(&mut stage, bob, &mut camera);
     assert!(seen.len() == 1 && seen.values().all(|count| *count >= 45), "{seen:?}");
+}
+
+/// How often a client was told that it cannot decode a track, since this was last asked.
+fn told_undecodable(stage: &mut Stage, client: usize) -> usize {
+    let error = proto::SubscriptionError::SeCodecUnsupported;
+    let is_that =
+        |message: &Response| matches!(message, Response::SubscriptionResponse(r) if r.err() == error);
+    stage.told(client).iter().filter(|message| is_that(message)).count()
+}
+
+#[test]
+fn who_cannot_decode_a_track_is_told_and_gets_it_in_a_codec_that_fits() {
+    let mut stage = Stage::new();
+    let alice = stage.join_with("alice", &[Codec::Vp8, Codec::H264]);
+    let bob = stage.join_with("bob", &[Codec::H264]);
+    let carol = stage.join_with("carol", &[Codec::Vp8]);
+    let (mid, streams) = stage.publish(alice, true, true);
+    stage.run(Duration::from_secs(1), |_| {});
+    let mut camera = Camera::new(&mut stage, alice, mid, streams);
+    let (mut sees, mut blind) = (carol, bob);
+    for codec in [Codec::Vp8, Codec::H264, Codec::Vp8] {
+        camera.codec = codec;
+        stage.run(Duration::from_secs(4), |stage| camera.shoot(stage));
+        assert_eq!(told_undecodable(&mut stage, blind), 1, "{codec:?}: told once");
+        assert_eq!(told_undecodable(&mut stage, sees), 0, "{codec:?}");
+        stage.clients[blind].received.clear();
+        let seen = last_second(&mut stage, sees, &mut camera);
+        assert!(seen.get(&2).is_some_and(|count| *count >= 45), "{codec:?}: {seen:?}");
+        assert_eq!(stage.clients[blind].received, [], "{codec:?}: nothing it cannot use");
+        (sees, blind) = (blind, sees);
+    }
+
+    // What somebody else publishes later is another matter.
+    let dave = stage.join_with("dave", &[Codec::H264]);
+    let (mid, streams) = stage.publish(dave, true, true);
+    stage.run(Duration::from_secs(1), |stage| camera.shoot(stage));
+    let mut other = Camera::new(&mut stage, dave, mid, streams);
+    stage.run(Duration::from_secs(4), |stage| other.shoot(stage));
+    let seen = last_second(&mut stage, bob, &mut other);
+    assert!(seen.get(&2).is_some_and(|count| *count >= 45), "{seen:?}");
 }
 
 /// Whether the server gave a client's media up since this was last asked.
