@@ -171,8 +171,8 @@ fn classify(error: &dyn DatabaseError) -> Option<StoreError> {
     match &*code {
         "23505" => Some(StoreError::AlreadyExists { constraint: constraint() }),
         "23503" => Some(StoreError::ForeignKey { constraint: constraint() }),
-        // check, not null, exclusion, value too long, number out of range
-        "23514" | "23502" | "23P01" | "22001" | "22003" => {
+        // check, not null, exclusion, value too long, number out of range, a character text cannot hold (NUL)
+        "23514" | "23502" | "23P01" | "22001" | "22003" | "22021" => {
             Some(StoreError::Check { constraint: constraint() })
         }
         _ => None,

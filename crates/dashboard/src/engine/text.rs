@@ -54,9 +54,26 @@ fn is_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}')
 }
 
-/// Tells letters apart or joins them, in Persian, in Indic scripts and in emoji; invisible itself.
-fn is_joiner(c: char) -> bool {
-    matches!(c, '\u{200c}' | '\u{200d}')
+/// Letters that show nothing by themselves: Unicode's Default_Ignorable_Code_Point (UAX 44), which tell letters and words
+/// apart or join them in Persian, Thai, Korean, Indic scripts and emoji, and the blank pattern of Braille.
+const INVISIBLE: [(char, char); 13] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2060}', '\u{2065}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fff8}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 /// A name. Marks at its ends, where they say nothing about it and address books like to leave them, are dropped; between
@@ -64,7 +81,7 @@ fn is_joiner(c: char) -> bool {
 fn line(field: &'static str, raw: &str, max_chars: usize) -> Result<String, Invalid> {
     let trimmed = raw.trim_matches(|c: char| c.is_whitespace() || is_mark(c));
     let chars = trimmed.chars().count();
-    if chars > max_chars || trimmed.chars().all(|c| c.is_whitespace() || is_mark(c) || is_joiner(c)) {
+    if chars > max_chars || trimmed.chars().all(is_invisible) {
         return Err(Invalid::new(field, format!("must have 1 to {max_chars} characters")));
     }
     if trimmed.chars().any(|c| is_disruptive(c) && !is_mark(c)) {
@@ -226,7 +243,8 @@ mod tests {
         }
         // As copied from a phone's contacts.
         assert_eq!(DisplayName::parse("\u{200e}دانا\u{200f} ").unwrap().as_str(), "دانا");
-        for unseen in ["\u{200d}", "\u{200e}\u{200f}", " \u{200c} \u{200d} "] {
+        for unseen in ["\u{200d}", "\u{200e}\u{200f}", " \u{200c} \u{200d} ", "\u{200b}", "\u{3164}\u{2060}"]
+        {
             assert!(DisplayName::parse(unseen).is_err(), "{unseen:?}");
         }
     }

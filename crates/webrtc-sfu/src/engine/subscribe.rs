@@ -184,7 +184,10 @@ impl Room {
     pub(crate) fn choose(&mut self, sid: &ParticipantSid, update: &proto::UpdateSubscription, own: bool) {
         for name in tracks_named(update).take(limit::TRACKS_PER_REQUEST) {
             let Some((publisher, track)) = self.find_track(name) else {
-                self.refuse_subscription(sid, name, proto::SubscriptionError::SeTrackNotfound);
+                // Who no longer wants what is gone has what it wants.
+                if update.subscribe {
+                    self.refuse_subscription(sid, name, proto::SubscriptionError::SeTrackNotfound);
+                }
                 continue;
             };
             if let Some(me) = self.participants.get_mut(sid) {

@@ -142,10 +142,7 @@ impl Peer {
     ) -> Result<(proto::SessionDescription, Vec<OfferedSection>), TransportError> {
         check_size(&offer.sdp)?;
         let offered = sdp::read_sections(&offer.sdp);
-        if offered.len() > sdp::MAX_SECTIONS {
-            return Err(TransportError::Limit("too many media sections"));
-        }
-        let text = sdp::without_unused_extensions(&self.read_aic(&offer.sdp));
+        let text = sdp::without_candidates(&sdp::without_unused_extensions(&self.read_aic(&offer.sdp)));
         let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.renew_streams();
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
@@ -276,7 +273,7 @@ impl Peer {
             self.negotiation.offer = Some(outstanding);
             return Ok(());
         }
-        let text = self.read_aic(&answer.sdp);
+        let text = sdp::without_candidates(&self.read_aic(&answer.sdp));
         let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.note_formats();
@@ -351,5 +348,5 @@ impl Peer {
 }
 
 fn check_size(sdp: &str) -> Result<(), TransportError> {
-    if sdp.len() > sdp::MAX_BYTES { Err(TransportError::Limit("longer than 1 MiB")) } else { Ok(()) }
+    sdp::excess(sdp).map_or(Ok(()), |excess| Err(TransportError::Limit(excess)))
 }

@@ -13,6 +13,10 @@ use aura_media::{Codec, MediaKind};
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// Most sections accepted.
 pub(crate) const MAX_SECTIONS: usize = 500;
+/// Most lines of one section accepted: browsers write up to 300. What reads them compares each with all.
+const MAX_SECTION_LINES: usize = 1_000;
+/// Most lines about SSRCs accepted in all; six tell everything about one of a hundred layers.
+const MAX_SSRC_LINES: usize = 4_096;
 
 /// What one `m=` section of a client's description says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -125,6 +129,38 @@ fn finish(section: Option<&mut OfferedSection>, rtpmaps: &HashMap<&str, Codec>, 
 /// The bytes of the longest section of a description.
 pub(crate) fn longest_section_bytes(sdp: &str) -> usize {
     sdp.split("\nm=").skip(1).map(str::len).max().unwrap_or(0)
+}
+
+/// What a description has too much of, if it has.
+pub(crate) fn excess(sdp: &str) -> Option<&'static str> {
+    if sdp.len() > MAX_BYTES {
+        return Some("longer than 1 MiB");
+    }
+    let (mut sections, mut lines, mut ssrcs) = (0, 0, 0);
+    for line in sdp.lines() {
+        if line.starts_with("m=") {
+            (sections, lines) = (sections + 1, 0);
+        }
+        lines += 1;
+        ssrcs += usize::from(is_ssrc(line));
+        if sections > MAX_SECTIONS {
+            return Some("too many media sections");
+        }
+        if lines > MAX_SECTION_LINES || ssrcs > MAX_SSRC_LINES {
+            return Some("too many lines of one section, or about SSRCs");
+        }
+    }
+    None
+}
+
+/// A client's description without its candidates. We are an ICE-lite agent (RFC 8445 §2.5): the client's checks say where
+/// it is, and we never send one to an address that it merely names.
+pub(crate) fn without_candidates(sdp: &str) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    let named = |line: &&str| !line.starts_with("a=candidate:");
+    let lines = sdp.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.filter(named).for_each(|line| push_line(&mut out, line));
+    out
 }
 
 /// Extensions that only congestion control reads, which subscribers' layers are not chosen by (`engine::congestion`).
@@ -383,6 +419,31 @@ mod tests {
             !alone.contains("VP8") && !alone.contains(":97 ") && !alone.contains("rtcp-fb:96"),
             "{alone}"
         );
+    }
+
+    #[test]
+    fn descriptions_are_bounded_in_all_that_is_compared_with_each_other() {
+        let with = |line: &dyn Fn(usize) -> String, count: usize| {
+            format!("{OFFER}{}", (0..count).map(|n| line(n) + "\r\n").collect::<String>())
+        };
+        assert_eq!(excess(OFFER), None);
+        let rtpmap = |n: usize| format!("a=rtpmap:{n} x/{n}");
+        assert_eq!(excess(&with(&rtpmap, 900)), None);
+        assert!(excess(&with(&rtpmap, 1_000)).is_some());
+        let section = |n: usize| format!("m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{n}");
+        assert_eq!(excess(&with(&section, 497)), None);
+        assert_eq!(excess(&with(&section, 498)), Some("too many media sections"));
+        let streams = |n: usize| format!("{}{}", section(n), "\r\na=ssrc:1 cname:x".repeat(900));
+        assert_eq!(excess(&with(&streams, 4)), None);
+        assert!(excess(&with(&streams, 5)).is_some());
+        assert!(excess(&with(&|_| "x".repeat(2_000), 600)).is_some());
+    }
+
+    #[test]
+    fn addresses_a_client_names_are_dropped() {
+        let named = OFFER.replace("a=mid:0", "a=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host");
+        assert_ne!(named, OFFER);
+        assert_eq!(without_candidates(&named), OFFER);
     }
 
     #[test]

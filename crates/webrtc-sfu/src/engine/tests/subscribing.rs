@@ -15,6 +15,21 @@ fn published_media_reaches_everyone_but_its_publisher() {
 }
 
 #[test]
+fn who_wants_a_track_that_is_gone_is_told_so_and_who_wants_it_no_more_is_not() {
+    let mut stage = Stage::new();
+    let bob = stage.join("bob");
+    stage.forget();
+    for (subscribe, told) in [(false, 0), (true, 1)] {
+        let update =
+            proto::UpdateSubscription { track_sids: vec!["TR_gone".into()], subscribe, ..Default::default() };
+        stage.room.update_subscription(&bob, &update);
+        stage.collect();
+        let refused = stage.told_to(&bob).filter(|m| matches!(m, Message::SubscriptionResponse(_)));
+        assert_eq!(refused.count(), told);
+    }
+}
+
+#[test]
 fn a_publisher_decides_who_may_subscribe() {
     let mut stage = Stage::new();
     let (alice, bob, carol) = (stage.join("alice"), stage.join("bob"), stage.join("carol"));
