@@ -6,6 +6,7 @@
 mod client;
 mod connect;
 mod guard;
+mod handshakes;
 mod observe;
 mod peer;
 mod policy;

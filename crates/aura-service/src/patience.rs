@@ -1,8 +1,9 @@
 //! How long a connection may be of no use: a peer that opens one and says nothing, or stops reading, is hung up on.
 //!
 //! [`Guarded`] watches the bytes of one connection. It ends it when the opening (an HTTP/2 preface, or anything that is
-//! none) does not come in time, which no timer of the HTTP stack covers, and when writes make no progress. From the
-//! opening on the stack's own timers run: the header limit of HTTP/1, also between requests, and the pings of HTTP/2.
+//! none) does not come in time, which no timer of the HTTP stack covers, when writes make no progress, and when its time is
+//! over, if it has one. From the opening on the stack's own timers run: the header limit of HTTP/1, also between requests,
+//! and the pings of HTTP/2.
 
 use std::future::Future as _;
 use std::io;
@@ -16,6 +17,9 @@ use tonic::transport::server::Connected;
 
 /// The first bytes of every HTTP/2 connection (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What "for ever" means to a timer.
+const FURTHEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What a peer is given time for.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +46,26 @@ pub(crate) struct Guarded<S> {
     seen: usize,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Until the connection's time is over.
+    ending: Option<Pin<Box<Sleep>>>,
     patience: Patience,
 }
 
 impl<S> Guarded<S> {
     pub(crate) fn new(stream: S, patience: Patience) -> Self {
         let opening = Some(Box::pin(sleep(patience.silence)));
-        Self { stream, opening, seen: 0, stalled: None, patience }
+        Self { stream, opening, seen: 0, stalled: None, ending: None, patience }
+    }
+
+    /// Ends the connection then, whatever it is used for.
+    pub(crate) fn ending_after(mut self, time: Duration) -> Self {
+        // Timers reach some years far, certificates may live longer.
+        self.ending = Some(Box::pin(sleep(time.min(FURTHEST))));
+        self
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        self.ending.as_mut().is_some_and(|ending| ending.as_mut().poll(cx).is_ready())
     }
 
     fn note(&mut self, read: &[u8]) {
@@ -88,6 +105,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_over(cx) {
+            return Poll::Ready(Err(too_late("the connection's time is over")));
+        }
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if outcome.is_ready() {

@@ -11,7 +11,7 @@ mod id;
 mod rate;
 mod sid;
 
-pub use address::address_block;
+pub use address::{address_block, site_block};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use error_code::{Coded, ErrorCode};
 pub use id::{

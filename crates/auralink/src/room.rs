@@ -2,10 +2,11 @@
 
 use anyhow::{Context, bail};
 use aura_service::auth::access_token::{AccessToken, VideoGrants};
+use aura_types::{Clock as _, SystemClock};
 use clap::{Args, Subcommand};
 use reqwest::Client;
 use serde_json::{Value, json};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::token::Keys;
 
@@ -42,7 +43,7 @@ enum Command {
     Delete { room: String },
     /// Who is in a room, and what they publish.
     Participants { room: String },
-    /// Remove a participant.
+    /// Remove a participant, and refuse the tokens they have: whoever is not there cannot come with one either.
     Remove { room: String, identity: String },
     /// Mute a participant's tracks, or one of them.
     Mute {
@@ -91,7 +92,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             show(options.json, &reply, || participants(&reply["participants"]));
         }
         Command::Remove { room, identity } => {
-            let body = json!({ "room": room, "identity": identity });
+            let body = removal(&room, &identity, SystemClock.now());
             server.call("RemoveParticipant", Some(&room), body).await?;
         }
         Command::Mute { room, identity, track, source, unmute } => {
@@ -160,6 +161,12 @@ impl Server {
     }
 }
 
+/// Without `revoke_token_ts` who is removed comes back with the token they have. It refuses those issued before, in whole
+/// seconds: one of this very second, or of a clock that is a little ahead, is meant too.
+fn removal(room: &str, identity: &str, now: OffsetDateTime) -> Value {
+    json!({ "room": room, "identity": identity, "revoke_token_ts": now.unix_timestamp() + 2 })
+}
+
 /// LiveKit's tools give the server as ws:// or wss://; the API is on the same port.
 fn http_url(url: &str) -> String {
     let url = url.trim_end_matches('/');
@@ -219,6 +226,14 @@ mod tests {
         assert_eq!(http_url("ws://localhost:7880/"), "http://localhost:7880");
         assert_eq!(http_url("wss://sfu.example"), "https://sfu.example");
         assert_eq!(http_url("http://127.0.0.1:1"), "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn a_removal_revokes_the_tokens_issued_until_now() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::seconds(1_800_000_000);
+        let body = removal("hall", "eve", now);
+        assert_eq!((&body["room"], &body["identity"]), (&json!("hall"), &json!("eve")));
+        assert!(body["revoke_token_ts"].as_i64() > Some(now.unix_timestamp()), "{body}");
     }
 
     #[test]

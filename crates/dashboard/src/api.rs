@@ -23,8 +23,10 @@ pub(crate) use docs::routes as docs;
 
 use crate::app::App;
 use axum::Router;
-use utoipa::openapi::OpenApi;
+use std::collections::BTreeMap;
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -102,7 +104,30 @@ pub(crate) fn routes() -> (Router<App>, Router<App>, OpenApi) {
         .routes(routes!(shares::download_share))
         .split_for_parts();
     document.merge(upload_paths);
+    mark_optional_bodies(&mut document);
     (api, uploads, document)
+}
+
+/// A JSON body of which no field is required may be left out (`aura_service::http::Json`), which the handlers' types do not
+/// tell.
+fn mark_optional_bodies(document: &mut OpenApi) {
+    let requires_nothing = |content: &RefOr<Content>, schemas: &BTreeMap<String, RefOr<Schema>>| {
+        let RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) = content else { return false };
+        let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+        matches!(schemas.get(name), Some(RefOr::T(Schema::Object(object))) if object.required.is_empty())
+    };
+    let schemas =
+        document.components.as_ref().map(|components| components.schemas.clone()).unwrap_or_default();
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.put, &mut path.post, &mut path.patch, &mut path.delete];
+        for body in operations.into_iter().flatten().filter_map(|operation| operation.request_body.as_mut()) {
+            let RefOr::T(body) = body else { continue };
+            let json = body.content.get("application/json");
+            if json.is_some_and(|content| requires_nothing(content, &schemas)) {
+                body.required = Some(Required::False);
+            }
+        }
+    }
 }
 
 /// The OpenAPI document as committed and served: JSON, stable order, one trailing newline.

@@ -4,19 +4,23 @@
 //! are missing is a fault and reported as one.
 
 mod receive;
+mod slots;
 mod sweep;
 
 pub(crate) use receive::{Received, UploadError};
+pub(crate) use slots::{Busy, Slot};
 
 use crate::engine::quota::Quotas;
+use aura_types::UserId;
 use serde::{Deserialize, Serialize};
+use slots::Slots;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// Where files lie, and how large one may be, and all of somebody's.
+/// Where files lie, how large one may be, and all of somebody's, and how many may be on their way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
@@ -24,25 +28,38 @@ pub struct FileConfig {
     pub max_bytes: u64,
     pub user_bytes: u64,
     pub room_bytes: u64,
+    pub uploads_per_user: usize,
+    pub uploads_per_owner: usize,
 }
 
 #[derive(Clone)]
 pub(crate) struct FileStore {
     config: Arc<FileConfig>,
     turns: Arc<Semaphore>,
+    slots: Slots,
 }
 
 impl FileStore {
     /// Makes sure the folders exist and can be written.
     pub(crate) async fn open(config: FileConfig) -> io::Result<Self> {
-        let store = Self { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)) };
+        let store = Self::new(config);
         tokio::fs::create_dir_all(store.incoming_dir()).await?;
         sync_dir(store.dir()).await?;
         Ok(store)
     }
 
+    fn new(config: FileConfig) -> Self {
+        let slots = Slots::new(config.uploads_per_user, config.uploads_per_owner);
+        Self { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)), slots }
+    }
+
     pub(crate) fn quotas(&self) -> Quotas {
         Quotas { user_bytes: self.config.user_bytes, room_bytes: self.config.room_bytes }
+    }
+
+    /// A place among the uploads that run at the same time.
+    pub(crate) fn slot(&self, sender: UserId, owner: UserId) -> Result<Slot, Busy> {
+        self.slots.take(sender, owner)
     }
 
     /// One upload at a time is counted and entered. Waiting here holds no connection to the database, of which logins
@@ -106,8 +123,14 @@ mod tests {
 
     #[test]
     fn only_our_own_names_become_paths() {
-        let config = FileConfig { dir: "/data".into(), max_bytes: 1, user_bytes: 0, room_bytes: 0 };
-        let store = FileStore { config: Arc::new(config), turns: Arc::new(Semaphore::new(1)) };
+        let store = FileStore::new(FileConfig {
+            dir: "/data".into(),
+            max_bytes: 1,
+            user_bytes: 0,
+            room_bytes: 0,
+            uploads_per_user: 1,
+            uploads_per_owner: 1,
+        });
         for bad in ["../../../../../../../../../etc/passwd", "", "ab", "g0000000000000000000000000000000"] {
             assert!(store.path(bad).is_err(), "{bad}");
         }

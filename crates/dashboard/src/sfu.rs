@@ -50,11 +50,6 @@ pub(crate) fn token_holder(identity: &str) -> &str {
     identity.split_once('#').map_or(identity, |(holder, _)| holder)
 }
 
-/// Whether an identity in a room is this user's.
-pub(crate) fn is_same_person(identity: &str, user: UserId) -> bool {
-    identity.parse() == Ok(user)
-}
-
 pub(crate) fn parse_guest_identity(identity: &str) -> Option<UserId> {
     identity.strip_prefix(GUEST_PREFIX)?.parse().ok()
 }

@@ -1,19 +1,31 @@
 //! How often things may be tried: logins per address and account, registrations, link guesses.
 //!
-//! A password is counted three times: by address, by address and account, and by account. The second is the smallest,
-//! so that no one address uses the third up and locks everybody else out; the third bounds what many addresses try
-//! together. An address is a block of them (`aura_types::address_block`).
+//! An address is a block of them (`aura_types::address_block`). Who has IPv6 often has many such blocks, so the site they
+//! belong to is counted beside them, and may try twice as much: neighbours may share it.
+//!
+//! A password is counted by address and account, and by account. The first is the smaller, so that no one address uses the
+//! second up; the second bounds what many addresses try together. It has two halves, because whoever has many addresses
+//! uses a common one up for good, and locks the owner out: one half is for the first few tries of an address in an hour
+//! (`Throttle::is_newcomer`), the other for all tries. An address that goes on trying reaches the second half only, and
+//! whoever comes from anywhere else finds the first. To keep both empty takes new addresses all the time, ten a minute by
+//! default; while that lasts nobody logs in anew, whoever is logged in stays, and guesses are as limited as ever.
 //!
 //! Counted in Redis across instances, locally while Redis is away. Keys are hashed, so that no address or account
 //! name is written anywhere.
 
 use crate::secret;
 use aura_service::error::{Result, ServiceError};
-use aura_types::{ErrorCode, Quota, RateLimiter, address_block};
+use aura_types::{Decision, ErrorCode, Quota, RateLimiter, address_block, site_block};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// How much more a site of many blocks may try than one block.
+const SITE_FACTOR: u32 = 2;
+/// An address's first tries of one account, and how long until there are as many again.
+const FIRST_TRIES: u32 = 3;
+const FIRST_TRIES_AGAIN_S: f64 = 3_600.0;
 
 /// Tries allowed per minute.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -21,7 +33,7 @@ use uuid::Uuid;
 pub struct LimitConfig {
     /// Logins for one account, and passwords of one share link, from one address.
     pub login_per_account: u32,
-    /// The same from all addresses together.
+    /// The same from all addresses together; half of it is for the first tries of an address.
     pub login_per_account_anywhere: u32,
     /// Logins and refreshes from one address.
     pub login_per_address: u32,
@@ -59,9 +71,24 @@ impl Throttle {
     }
 
     async fn password(&self, what: &'static str, address: IpAddr, of: &str) -> Result<()> {
-        let from_here = format!("{} {of}", address_block(address));
-        self.check(what, &from_here, self.config.login_per_account).await?;
-        self.check(what, of, self.config.login_per_account_anywhere).await
+        for (block, factor) in blocks(address) {
+            self.check(what, &format!("{block} {of}"), self.config.login_per_account.saturating_mul(factor))
+                .await?;
+        }
+        let for_newcomers = self.config.login_per_account_anywhere / 2;
+        if self.is_newcomer(what, address, of).await
+            && self.take(what, &format!("first {of}"), Quota::per_minute(for_newcomers)).await.allowed
+        {
+            return Ok(());
+        }
+        self.check(what, of, self.config.login_per_account_anywhere - for_newcomers).await
+    }
+
+    /// Whether an address has hardly tried this account lately. A whole site is one address here.
+    async fn is_newcomer(&self, what: &str, address: IpAddr, of: &str) -> bool {
+        let widest = site_block(address).unwrap_or_else(|| address_block(address));
+        let few = Quota { burst: FIRST_TRIES, refill_per_s: f64::from(FIRST_TRIES) / FIRST_TRIES_AGAIN_S };
+        self.take(what, &format!("new {widest} {of}"), few).await.allowed
     }
 
     pub(crate) async fn refresh(&self, address: IpAddr) -> Result<()> {
@@ -89,12 +116,14 @@ impl Throttle {
     }
 
     async fn check_address(&self, what: &str, address: IpAddr, per_minute: u32) -> Result<()> {
-        self.check(what, &address_block(address).to_string(), per_minute).await
+        for (block, factor) in blocks(address) {
+            self.check(what, &block, per_minute.saturating_mul(factor)).await?;
+        }
+        Ok(())
     }
 
     async fn check(&self, what: &str, whom: &str, per_minute: u32) -> Result<()> {
-        let key = format!("dashboard:{what}:{}", hex::encode(&secret::token_hash(whom)[..12]));
-        let decision = self.limiter.check(&key, Quota::per_minute(per_minute)).await;
+        let decision = self.take(what, whom, Quota::per_minute(per_minute)).await;
         if decision.allowed {
             return Ok(());
         }
@@ -105,15 +134,31 @@ impl Throttle {
             None => error,
         })
     }
+
+    async fn take(&self, what: &str, whom: &str, quota: Quota) -> Decision {
+        let key = format!("dashboard:{what}:{}", hex::encode(&secret::token_hash(whom)[..12]));
+        self.limiter.check(&key, quota).await
+    }
+}
+
+/// Whom an address stands for, the smallest first, and how many times a limit each may use.
+fn blocks(address: IpAddr) -> impl Iterator<Item = (String, u32)> {
+    let site = site_block(address).map(|site| (format!("site {site}"), SITE_FACTOR));
+    std::iter::once((address_block(address).to_string(), 1)).chain(site)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use aura_service::resilience::LocalRateLimiter;
-    use aura_types::SystemClock;
+    use aura_types::{ManualClock, SharedClock, SystemClock};
+    use std::time::Duration;
 
     fn throttle() -> Throttle {
+        throttle_on(SystemClock::shared())
+    }
+
+    fn throttle_on(clock: SharedClock) -> Throttle {
         let config = LimitConfig {
             login_per_account: 3,
             login_per_account_anywhere: 7,
@@ -124,7 +169,7 @@ mod tests {
             aic_reports_per_user: 0,
             websocket_per_user: 0,
         };
-        Throttle::new(Arc::new(LocalRateLimiter::new(SystemClock::shared())), config)
+        Throttle::new(Arc::new(LocalRateLimiter::new(clock)), config)
     }
 
     fn address(text: &str) -> IpAddr {
@@ -146,6 +191,48 @@ mod tests {
         assert_eq!(tries("203.0.113.2").await, 3, "everybody else still gets in");
         assert_eq!(tries("203.0.113.3").await, 1, "and all of them together try no more than this");
         assert!(throttle.login(address("203.0.113.4"), "bob").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_site_of_many_blocks_is_not_many_addresses() {
+        let throttle = throttle();
+        let mut allowed = 0;
+        for block in 0..1_000 {
+            let from = address(&format!("2001:db8:1:{block:x}::1"));
+            allowed += u32::from(throttle.share_password(from, Uuid::from_u128(1)).await.is_ok());
+        }
+        assert_eq!(allowed, 6, "twice what one block may");
+        for block in 0..1_000 {
+            let from = address(&format!("2001:db8:1:{block:x}::1"));
+            allowed += u32::from(throttle.register(from).await.is_ok());
+        }
+        assert_eq!(allowed, 6 + 4);
+        assert!(throttle.share_password(address("2001:db8:2::1"), Uuid::from_u128(1)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_on_guessing_from_many_addresses_locks_nobody_out() {
+        let clock = ManualClock::new(SystemClock::shared().now());
+        let throttle = throttle_on(clock.shared());
+        let (mut guesses, mut waited) = (0, 0);
+        for minute in 0..120 {
+            // Ten addresses and ten sites, each as often as it may.
+            for host in 0..10 {
+                let v4 = address(&format!("203.0.113.{host}"));
+                let v6 = address(&format!("2001:db8:{host:x}:{minute:x}::1"));
+                for from in [v4, v6] {
+                    while throttle.login(from, "alice").await.is_ok() {
+                        guesses += 1;
+                    }
+                }
+            }
+            // After a moment each has had its first tries; when they have new ones, somebody new waits a minute.
+            let home = address(&format!("198.51.{}.{}", minute / 20, minute % 20));
+            waited = if throttle.login(home, "alice").await.is_ok() { 0 } else { waited + 1 };
+            assert!(minute < 4 || waited <= 1, "minute {minute}");
+            clock.advance(Duration::from_secs(60));
+        }
+        assert!(guesses <= 121 * 7, "{guesses} guesses, of 7 a minute");
     }
 
     #[tokio::test]

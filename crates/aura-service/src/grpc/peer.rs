@@ -1,6 +1,7 @@
 //! Who is calling, read from the connection or the request.
 
 use aura_types::SharedClock;
+use time::OffsetDateTime;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -74,6 +75,12 @@ fn service_of_certificate(der: &[u8]) -> Option<String> {
         return None;
     }
     service_of_spiffe(uri)
+}
+
+/// When a certificate ends.
+pub(super) fn not_after(der: &[u8]) -> Option<OffsetDateTime> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.validity().not_after.to_datetime())
 }
 
 #[cfg(test)]

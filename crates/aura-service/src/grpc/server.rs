@@ -1,12 +1,15 @@
 //! Serves gRPC: standard health, peer policy, optional mTLS, draining with the lifecycle.
+//!
+//! A connection ends after an hour, in good order, and with the certificate its peer has shown, at once: whoever is no longer
+//! vouched for is out by then, however long the connection stood.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aura_types::SharedClock;
+use aura_types::{Clock, SharedClock};
+use futures_util::StreamExt as _;
 use futures_util::future::Either;
-use futures_util::{Stream, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 use tonic::service::Routes;
@@ -14,8 +17,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use super::guard::GuardLayer;
+use super::handshakes::handshakes;
 use super::observe::ObserveLayer;
-use super::peer::Identify;
+use super::peer::{Identify, not_after};
 use super::policy::PeerPolicy;
 use super::tls::Tls;
 use crate::auth::service::ServiceKeys;
@@ -24,9 +28,9 @@ use crate::lifecycle::Lifecycle;
 use crate::patience::{Guarded, Patience};
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-const MAX_HANDSHAKES: usize = 256;
-/// Accept fails when descriptors run out; trying at once again would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long one connection is used. Its peer then makes another, and shows the certificate it has by then; what it is in the
+/// middle of goes on.
+const CONNECTION_AGE: Duration = Duration::from_secs(60 * 60);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A gRPC server being set up.
@@ -98,6 +102,7 @@ impl Server {
             .http2_keepalive_interval(Some(self.patience.silence / 2))
             // Longer than over HTTP: these peers are our own, and a loaded machine answers late.
             .http2_keepalive_timeout(Some(self.patience.silence))
+            .max_connection_age(CONNECTION_AGE)
             .max_concurrent_streams(Some(1_000));
         let (reporter, health_service) = tonic_health::server::health_reporter();
         if let Some(health) = self.health {
@@ -118,6 +123,7 @@ impl Server {
                 }
             });
         }
+        let clock = SharedClock::clone(&self.identify.clock);
         let router = server
             .layer(ObserveLayer { service: self.service })
             .layer(GuardLayer::new(self.identify, self.policy))
@@ -129,10 +135,18 @@ impl Server {
         let until = soft.cancelled_owned();
         let serving = match self.tls {
             Some(tls) => {
-                let greeted = watched(handshakes(incoming, tls), patience);
+                let greeted = handshakes(incoming, tls).filter_map(move |stream| {
+                    let valid_for = certificate_valid_for(&stream, &*clock);
+                    let guarded = valid_for.map(|time| Guarded::new(stream, patience).ending_after(time));
+                    std::future::ready(guarded.map(Ok::<_, io::Error>))
+                });
                 Either::Left(router.serve_with_incoming_shutdown(greeted, until))
             }
-            None => Either::Right(router.serve_with_incoming_shutdown(watched(incoming, patience), until)),
+            None => {
+                let watched =
+                    incoming.map(move |accepted| accepted.map(|stream| Guarded::new(stream, patience)));
+                Either::Right(router.serve_with_incoming_shutdown(watched, until))
+            }
         };
         lifecycle
             .spawn_critical("grpc", async move { hard.run_until_cancelled(serving).await.unwrap_or(Ok(())) });
@@ -140,33 +154,9 @@ impl Server {
     }
 }
 
-/// The same connections, hung up on when they are of no use for too long.
-fn watched<S>(
-    incoming: impl Stream<Item = io::Result<S>>,
-    patience: Patience,
-) -> impl Stream<Item = io::Result<Guarded<S>>> {
-    incoming.map(move |accepted| accepted.map(|stream| Guarded::new(stream, patience)))
-}
-
-/// Connections that have shown their certificate. Those that do not are dropped, and hold up nobody else.
-fn handshakes(
-    incoming: TcpIncoming,
-    tls: Tls,
-) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> + Send + 'static {
-    let greeted = incoming.map(move |accepted| {
-        let tls = tls.clone();
-        async move {
-            match accepted {
-                Ok(stream) => tls.accept(stream).await,
-                Err(error) => {
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    Err(error)
-                }
-            }
-        }
-    });
-    greeted.buffer_unordered(MAX_HANDSHAKES).filter_map(|outcome| {
-        let stream = outcome.inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed")).ok();
-        std::future::ready(stream.map(Ok))
-    })
+/// How long the certificate that a peer has shown is still good; none if it is not. A connection does not outlive it, and a
+/// resumed session, at which nobody looks at the certificate again, does not revive it.
+fn certificate_valid_for(stream: &TlsStream<TcpStream>, clock: &dyn Clock) -> Option<Duration> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    Duration::try_from(not_after(certificate)? - clock.now()).ok().filter(|time| !time.is_zero())
 }

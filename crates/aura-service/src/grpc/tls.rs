@@ -2,7 +2,8 @@
 //!
 //! Certificates are renewed while the process runs: every handshake looks at the files again, and what changed is used
 //! from that handshake on. Files that cannot be used (a key that is not the certificate's, as in the middle of a
-//! renewal) change nothing; that is logged and counted once per change. Connections that stand, stand.
+//! renewal) change nothing; that is logged and counted once per change. Connections that stand, stand, until the server's
+//! end of them comes.
 
 use std::io;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ mod http;
 mod patience;
 mod process;
 mod telemetry;
+mod tls;
 
 use std::time::Duration;
 

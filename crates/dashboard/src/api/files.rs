@@ -4,12 +4,13 @@ use super::caller::{Actor, CurrentUser};
 use super::download::{Binary, send};
 use super::list::ListQuery;
 use super::messages::name_in_room;
-use super::problem::{Conflict, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated};
+use super::problem::{Conflict, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated};
 use super::rooms::{RoomPath, visible};
 use crate::app::App;
 use crate::engine::file_name;
 use crate::engine::page::Window;
-use crate::files::{Received, UploadError};
+use crate::engine::quota::{Full, Usage, Wanted};
+use crate::files::{Busy, Received, UploadError};
 use crate::model::{File, Page};
 use crate::store::files::{self, FileRow};
 use crate::store::{rooms, users};
@@ -23,7 +24,11 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use sqlx::PgConnection;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
+
+/// When to look again for an end of uploads that are running.
+const UPLOAD_MEANWHILE: Duration = Duration::from_secs(5);
 
 /// A form with one file in it.
 #[derive(ToSchema)]
@@ -53,10 +58,11 @@ pub(super) struct MyFilesQuery {
     cursor: Option<String>,
 }
 
-/// Uploads a file of one's own. Refused when it does not fit into what one may store.
+/// Uploads a file of one's own. Refused as soon as it does not fit into what one may store (409), and while too many
+/// uploads of one's are running (429).
 #[utoipa::path(post, path = "/api/v1/files", tag = "files",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, Forbidden, Conflict, TooLarge))]
+    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, Forbidden, Conflict, TooLarge, TooMany))]
 pub(super) async fn upload_file(
     State(app): State<App>,
     user: CurrentUser,
@@ -65,12 +71,12 @@ pub(super) async fn upload_file(
     upload(&app, Destination { actor: user.into(), room: None }, form).await
 }
 
-/// Uploads a file into a room. Guests of the room may. Refused when it does not fit into what the room, or its owner,
-/// may store.
+/// Uploads a file into a room. Guests of the room may. Refused as soon as it does not fit into what the room, or its
+/// owner, may store (409), and while too many uploads of the caller's or for the owner are running (429).
 #[utoipa::path(post, path = "/api/v1/rooms/{room_id}/files", tag = "files",
     params(RoomPath),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, NotFound, Conflict, TooLarge))]
+    responses((status = 201, description = "Created", body = File), Invalid, Unauthenticated, NotFound, Conflict, TooLarge, TooMany))]
 pub(super) async fn upload_room_file(
     State(app): State<App>,
     actor: Actor,
@@ -196,10 +202,14 @@ impl Destination {
         Ok((UserId::from_uuid(owner), name_in_room(tx, &self.actor, room).await?))
     }
 
-    /// Whether so many bytes more fit.
-    async fn check_space(&self, app: &App, tx: &mut PgConnection, owner: UserId, bytes: u64) -> Result<()> {
-        let usage = files::usage(tx, owner, self.room).await?;
-        Ok(app.files.quotas().check(usage, bytes, owner == self.actor.tenant())?)
+    /// What is stored there already. System role.
+    async fn usage(&self, tx: &mut PgConnection, owner: UserId) -> Result<Usage> {
+        Ok(files::usage(tx, owner, self.room).await?)
+    }
+
+    /// Whether a file of this size fits as well.
+    fn fits(&self, app: &App, owner: UserId, usage: Usage, wanted: Wanted) -> std::result::Result<(), Full> {
+        app.files.quotas().check(usage, wanted, owner == self.actor.tenant())
     }
 }
 
@@ -212,11 +222,14 @@ async fn upload(
     let mut tx = app.db.tenant(to.actor.tenant()).await?;
     let (owner, _) = to.owner_and_name(&mut tx).await?;
     tx.rollback().await?;
+    let busy = |error: Busy| ServiceError::from(error).with_retry_after(UPLOAD_MEANWHILE);
+    let _slot = app.files.slot(to.actor.tenant(), owner).map_err(busy)?;
     let mut tx = app.db.system().await?;
-    to.check_space(app, &mut tx, owner, 1).await?;
+    let usage = to.usage(&mut tx, owner).await?;
     tx.rollback().await?;
+    to.fits(app, owner, usage, Wanted::AtLeast(1))?;
 
-    let (name, received) = receive(app, form).await?;
+    let (name, received) = receive(app, form, |wanted| to.fits(app, owner, usage, wanted)).await?;
     let key = received.storage_key.clone();
     let _turn_here = app.files.turn().await;
     let (turn, tx, row) = match insert(app, &to, name, received).await {
@@ -245,7 +258,8 @@ async fn insert(
     tx.rollback().await?;
     let mut turn = app.db.system().await?;
     files::lock_usage(&mut turn, owner).await?;
-    to.check_space(app, &mut turn, owner, received.size_bytes).await?;
+    let usage = to.usage(&mut turn, owner).await?;
+    to.fits(app, owner, usage, Wanted::Exactly(received.size_bytes))?;
     let mut tx = app.db.tenant(to.actor.tenant()).await?;
     let (owner, uploader_name) = to.owner_and_name(&mut tx).await?;
     let row = FileRow {
@@ -265,10 +279,11 @@ async fn insert(
     Ok((turn, tx, row))
 }
 
-/// Takes the form's `file`; anything else in the form is refused by name.
+/// Takes the form's `file`, as long as it fits; anything else in the form is refused by name.
 async fn receive(
     app: &App,
     form: std::result::Result<Multipart, MultipartRejection>,
+    fits: impl Fn(Wanted) -> std::result::Result<(), Full>,
 ) -> Result<(String, Received)> {
     let mut form = form.map_err(|_| {
         ServiceError::new(ErrorCode::UnsupportedMediaType, "the body must be multipart/form-data")
@@ -281,7 +296,7 @@ async fn receive(
         return Err(ServiceError::invalid(field_name, "is not a known field"));
     }
     let name = file_name::sanitise(field.file_name().unwrap_or_default());
-    let received = app.files.receive(field).await?;
+    let received = app.files.receive(fits, field).await?;
     match form.next_field().await {
         Ok(None) => Ok((name, received)),
         other => {

@@ -8,7 +8,7 @@ use super::rooms::{RoomPath, owned, visible};
 use crate::app::App;
 use crate::model::{Items, Participant};
 use aura_service::error::Result;
-use aura_service::http::{Json, Path};
+use aura_service::http::{Json, Path, Query};
 use aura_types::RoomId;
 use axum::extract::State;
 use http::StatusCode;
@@ -22,6 +22,15 @@ pub(super) struct ParticipantPath {
     pub(super) room_id: RoomId,
     /// A user's id, or `guest-` and an id.
     pub(super) identity: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RemoveQuery {
+    /// Also stops every link into the room from working, so that nobody comes back as a new guest.
+    #[serde(default)]
+    revoke_invites: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -52,15 +61,19 @@ pub(super) async fn list_participants(
 
 /// Sends somebody away: out of the live room, where no token they have lets them in again, and out of the room's chat and
 /// files. Until they are let back in. Members and guests need not be there. Only the owner may, and not herself.
+///
+/// A guest is whoever holds a link: one who was removed can come as somebody new while a link into the room works. To
+/// keep them out, stop the links with `revoke_invites`, or close the room to guests with `guests_allowed`.
 #[utoipa::path(delete, path = "/api/v1/rooms/{room_id}/participants/{identity}", tag = "participants",
-    params(ParticipantPath),
+    params(ParticipantPath, RemoveQuery),
     responses((status = 204, description = "Removed"), Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Away))]
 pub(super) async fn remove_participant(
     State(app): State<App>,
     CurrentUser(user): CurrentUser,
     Path(path): Path<ParticipantPath>,
+    Query(query): Query<RemoveQuery>,
 ) -> Result<StatusCode> {
-    removals::remove(&app, user, path.room_id, &path.identity).await?;
+    removals::remove(&app, user, path.room_id, &path.identity, query.revoke_invites).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -71,7 +71,7 @@ pub(super) struct RoomPath {
     pub(super) room_id: RoomId,
 }
 
-/// Nothing to say; sent so that the request is a deliberate one.
+/// Nothing to say.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JoinRoomRequest {}

@@ -1,6 +1,10 @@
 //! How much may be stored, for whom. A room's files count for the room and for its owner, whoever uploaded them.
+//!
+//! How large a file is shows when it has come: it is held against what is left while it comes, and not taken to its end
+//! when it does not fit.
 
 use aura_types::{Coded, ErrorCode};
+use std::fmt;
 
 /// Least a file counts: its row and its place on disk are no smaller however few bytes it has.
 pub(crate) const LEAST_BYTES: i64 = 4096;
@@ -24,13 +28,37 @@ pub(crate) struct Usage {
 /// A file that does not fit any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Full {
-    #[error("the room's storage is full: {} of {} are used, and this file has {}", bytes(.used), bytes(.limit), bytes(.wanted))]
-    Room { used: u64, limit: u64, wanted: u64 },
-    #[error("your storage is full: {} of {} are used, and this file has {}", bytes(.used), bytes(.limit), bytes(.wanted))]
-    Own { used: u64, limit: u64, wanted: u64 },
+    #[error("the room's storage is full: {} of {} are used, and this file has {}; delete files of the room first", bytes(.used), bytes(.limit), .wanted)]
+    Room { used: u64, limit: u64, wanted: Wanted },
+    #[error("your storage is full: {} of {} are used, and this file has {}; delete files first", bytes(.used), bytes(.limit), .wanted)]
+    Own { used: u64, limit: u64, wanted: Wanted },
     /// To others than the owner, who need not know how much the owner keeps elsewhere.
-    #[error("the storage of the room's owner is full: it holds {}, and this file has {}", bytes(.limit), bytes(.wanted))]
-    Owners { limit: u64, wanted: u64 },
+    #[error("the storage of the room's owner is full: it holds {}, and this file has {}; ask the owner to delete files", bytes(.limit), .wanted)]
+    Owners { limit: u64, wanted: Wanted },
+}
+
+/// The size of what does not fit, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Exactly(u64),
+    /// It was not received to its end.
+    AtLeast(u64),
+}
+
+impl Wanted {
+    fn bytes(self) -> u64 {
+        let (Self::Exactly(bytes) | Self::AtLeast(bytes)) = self;
+        bytes
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(size) => f.write_str(&bytes(size)),
+            Self::AtLeast(size) => write!(f, "at least {}", bytes(size)),
+        }
+    }
 }
 
 impl Coded for Full {
@@ -41,12 +69,16 @@ impl Coded for Full {
     fn safe_message(&self) -> String {
         self.to_string()
     }
+
+    fn field(&self) -> Option<&str> {
+        Some("file")
+    }
 }
 
 impl Quotas {
     /// Whether a file of this size fits beside what is there.
-    pub(crate) fn check(&self, usage: Usage, wanted: u64, by_owner: bool) -> Result<(), Full> {
-        let fits = |used: u64, limit: u64| limit == 0 || used.saturating_add(wanted) <= limit;
+    pub(crate) fn check(&self, usage: Usage, wanted: Wanted, by_owner: bool) -> Result<(), Full> {
+        let fits = |used: u64, limit: u64| limit == 0 || used.saturating_add(wanted.bytes()) <= limit;
         if let Some(used) = usage.room_bytes
             && !fits(used, self.room_bytes)
         {
@@ -89,27 +121,29 @@ mod tests {
 
     #[test]
     fn what_is_full_is_named_with_its_sizes() {
-        assert_eq!(QUOTAS.check(usage(0, Some(3 * MIB)), MIB, true), Ok(()));
-        let full = QUOTAS.check(usage(0, Some(3 * MIB + 512 * 1024)), MIB, true).unwrap_err();
+        let full = |usage, wanted, by_owner| QUOTAS.check(usage, wanted, by_owner).unwrap_err().to_string();
+        let exactly = Wanted::Exactly;
+        assert_eq!(QUOTAS.check(usage(0, Some(3 * MIB)), exactly(MIB), true), Ok(()));
         assert_eq!(
-            full.to_string(),
-            "the room's storage is full: 3.5 MiB of 4 MiB are used, and this file has 1 MiB"
+            full(usage(0, Some(3 * MIB + 512 * 1024)), exactly(MIB), true),
+            "the room's storage is full: 3.5 MiB of 4 MiB are used, and this file has 1 MiB; \
+             delete files of the room first"
         );
-        let full = QUOTAS.check(usage(10 * MIB, None), 5, true).unwrap_err();
         assert_eq!(
-            full.to_string(),
-            "your storage is full: 10 MiB of 10 MiB are used, and this file has 5 bytes"
+            full(usage(10 * MIB, None), exactly(5), true),
+            "your storage is full: 10 MiB of 10 MiB are used, and this file has 5 bytes; delete files first"
         );
-        let full = QUOTAS.check(usage(10 * MIB, Some(0)), 2048, false).unwrap_err();
         assert_eq!(
-            full.to_string(),
-            "the storage of the room's owner is full: it holds 10 MiB, and this file has 2 KiB"
+            full(usage(10 * MIB, Some(0)), Wanted::AtLeast(2048), false),
+            "the storage of the room's owner is full: it holds 10 MiB, and this file has at least 2 KiB; \
+             ask the owner to delete files"
         );
     }
 
     #[test]
     fn zero_is_no_limit() {
         let none = Quotas { user_bytes: 0, room_bytes: 0 };
-        assert_eq!(none.check(usage(u64::MAX, Some(u64::MAX)), u64::MAX, true), Ok(()));
+        let wanted = Wanted::Exactly(u64::MAX);
+        assert_eq!(none.check(usage(u64::MAX, Some(u64::MAX)), wanted, true), Ok(()));
     }
 }

@@ -1,9 +1,10 @@
 //! Receiving one upload: chunk by chunk to a file in `incoming`, then moved to its place.
 //!
-//! Memory stays flat whatever the size. The cap counts what arrives, not what a header claims. Dropping the future
-//! (the client went away) removes the partial file.
+//! Memory stays flat whatever the size. The caps, of one file and of what is left of a quota, count what arrives, not what
+//! a header claims. Dropping the future (the client went away) removes the partial file.
 
 use super::{FileStore, new_key, sync_dir};
+use crate::engine::quota::{Full, Wanted};
 use aura_types::{Coded, ErrorCode};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -19,6 +20,8 @@ const SNIFF_BYTES: usize = 8 * 1024;
 pub(crate) enum UploadError {
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error("the upload broke off")]
     Broken(#[source] axum::extract::multipart::MultipartError),
     #[error("the file could not be stored")]
@@ -29,6 +32,7 @@ impl Coded for UploadError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::TooLarge(_) => ErrorCode::PayloadTooLarge,
+            Self::Full(full) => full.code(),
             Self::Broken(error) if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
                 ErrorCode::PayloadTooLarge
             }
@@ -42,7 +46,7 @@ impl Coded for UploadError {
     }
 
     fn field(&self) -> Option<&str> {
-        matches!(self.code(), ErrorCode::InvalidArgument).then_some("file")
+        matches!(self.code(), ErrorCode::InvalidArgument | ErrorCode::FailedPrecondition).then_some("file")
     }
 }
 
@@ -56,8 +60,10 @@ pub(crate) struct Received {
 }
 
 impl FileStore {
+    /// Receives as long as what has come `fits`.
     pub(crate) async fn receive(
         &self,
+        fits: impl Fn(Wanted) -> Result<(), Full>,
         mut chunks: impl Stream<Item = Result<Bytes, axum::extract::multipart::MultipartError>> + Unpin,
     ) -> Result<Received, UploadError> {
         let key = new_key();
@@ -70,6 +76,7 @@ impl FileStore {
             if size_bytes > self.max_bytes() {
                 return Err(UploadError::TooLarge(self.max_bytes()));
             }
+            fits(Wanted::AtLeast(size_bytes))?;
             let wanted = (SNIFF_BYTES - start.len()).min(chunk.len());
             start.extend_from_slice(&chunk[..wanted]);
             hash.update(&chunk);

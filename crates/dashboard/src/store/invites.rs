@@ -109,6 +109,25 @@ pub(crate) async fn revoke(
     Ok(done.rows_affected() > 0)
 }
 
+/// Stops every link into the room. Done by the owner.
+pub(crate) async fn revoke_all(
+    tx: &mut PgConnection,
+    owner: UserId,
+    room: RoomId,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE room_invites SET revoked_at = $3
+         WHERE owner_id = $1 AND room_id = $2 AND revoked_at IS NULL",
+    )
+    .bind(owner.uuid())
+    .bind(room.uuid())
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Looks an invitation up by its token and locks it: counted uses cannot overtake each other. System role.
 pub(crate) async fn lock(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result<Option<OpenInviteRow>> {
     Ok(sqlx::query_as(

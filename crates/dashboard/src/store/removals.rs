@@ -86,6 +86,17 @@ pub(crate) async fn is_removed(tx: &mut PgConnection, room: RoomId, identity: &s
     Ok(row.is_some())
 }
 
+/// Which of these are removed from the room. System role.
+pub(crate) async fn among(tx: &mut PgConnection, room: RoomId, identities: &[String]) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT identity FROM room_removals WHERE room_id = $1 AND identity = ANY($2)")
+            .bind(room.uuid())
+            .bind(identities)
+            .fetch_all(tx)
+            .await?;
+    Ok(rows.into_iter().map(|(identity,)| identity).collect())
+}
+
 /// Who was removed since then, by room. System role.
 pub(crate) async fn since(tx: &mut PgConnection, then: OffsetDateTime) -> Result<Vec<(Uuid, String)>> {
     Ok(sqlx::query_as(

@@ -58,21 +58,19 @@ pub(crate) async fn insert_token(
     Ok(())
 }
 
-/// Reads a token and locks it and its family: of two uses at the same time one comes second. The family first, so that
-/// whoever goes from a token to its successor waits for nobody who holds that one.
+/// Reads a token and locks it and its family: of two uses at the same time one comes second. The family first (the inner
+/// query is done before the outer one locks), so that whoever goes from a token to its successor waits for nobody who
+/// holds that one.
 pub(crate) async fn lock_token(tx: &mut PgConnection, token_hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-    sqlx::query(
-        "SELECT 1 FROM refresh_families f WHERE (f.user_id, f.id) =
-           (SELECT user_id, family_id FROM refresh_tokens WHERE token_hash = $1) FOR UPDATE",
-    )
-    .bind(&token_hash[..])
-    .execute(&mut *tx)
-    .await?;
     Ok(sqlx::query_as(
-        "SELECT t.user_id, t.family_id, t.expires_at, t.used_at, t.successor_seed,
+        "WITH f AS MATERIALIZED (
+             SELECT user_id, id, expires_at, revoked_at FROM refresh_families
+             WHERE (user_id, id) = (SELECT user_id, family_id FROM refresh_tokens WHERE token_hash = $1)
+             FOR UPDATE)
+         SELECT t.user_id, t.family_id, t.expires_at, t.used_at, t.successor_seed,
                 f.expires_at AS family_expires_at, f.revoked_at
-         FROM refresh_tokens t JOIN refresh_families f ON f.user_id = t.user_id AND f.id = t.family_id
-         WHERE t.token_hash = $1 FOR UPDATE",
+         FROM f JOIN refresh_tokens t ON t.user_id = f.user_id AND t.family_id = f.id
+         WHERE t.token_hash = $1 FOR UPDATE OF t",
     )
     .bind(&token_hash[..])
     .fetch_optional(tx)

@@ -138,6 +138,21 @@ async fn every_spoilt_body_is_refused_by_the_name_of_its_field() {
 }
 
 #[tokio::test]
+async fn a_body_may_be_left_out_where_the_document_says_so() {
+    let (stack, _codec) = Stack::with_codec().await;
+    let world = World::build(&stack).await;
+    let mut optional = 0;
+    for operation in operations() {
+        let operation::Body::Json(_) = &operation.body else { continue };
+        let answer = Answer::of(world.alice.request(operation.method.clone(), &operation.url(&world))).await;
+        let refused = [400, 415].contains(&answer.status.as_u16());
+        assert_eq!(refused, operation.body_required, "{operation}: {}", answer.text());
+        optional += usize::from(!operation.body_required);
+    }
+    assert!(optional >= 8, "{optional}");
+}
+
+#[tokio::test]
 async fn every_body_is_bounded_and_must_be_json() {
     let (stack, _codec) = Stack::with_codec().await;
     let world = World::build(&stack).await;

@@ -92,3 +92,25 @@ async fn nobody_unknown_and_not_the_owner_can_be_removed() {
     }
     assert_eq!(alice.get(&format!("/rooms/{room}/removed")).await.expect(200)["items"], json!([]));
 }
+
+#[tokio::test]
+async fn who_removes_a_guest_can_have_the_links_stop_too() {
+    let stack = Stack::start().await;
+    let alice = stack.person("Alice").await;
+    let room = alice.room().await;
+    let links = [alice.invite(&room).await, alice.invite(&room).await];
+    let elsewhere = alice.invite(&alice.room().await).await;
+    let come = async |link: &str| {
+        stack.anonymous().post(&format!("/invites/{link}/join"), json!({"display_name": "Gus"})).await
+    };
+    let of = |join: Value| format!("/rooms/{room}/participants/{}", join["identity"].as_str().unwrap());
+    let (first, second) = (come(&links[0]).await.expect(200), come(&links[0]).await.expect(200));
+    // Nobody else's link stops for one guest, unless that is asked for.
+    alice.delete(&of(first)).await.expect(204);
+    come(&links[0]).await.expect(200);
+    alice.delete(&format!("{}?revoke_invites=true", of(second))).await.expect(204);
+    for link in &links {
+        come(link).await.problem(404, "not_found", "");
+    }
+    come(&elsewhere).await.expect(200);
+}

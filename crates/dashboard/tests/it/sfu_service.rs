@@ -15,7 +15,7 @@ pub(crate) struct SfuService {
     _redis: RedisServer,
     _folder: Scratch,
     http: u16,
-    grpc: u16,
+    pub(crate) grpc: u16,
     admin: u16,
 }
 
@@ -49,9 +49,13 @@ impl SfuService {
 
     /// A dashboard beside it that asks often.
     pub(crate) async fn stack(&self) -> Stack {
-        let options = Options::default().set("AURA_DASHBOARD__CALLS__RECONCILE_S", 1);
-        Stack::with(options.set("AURA_DASHBOARD__SFU__GRPC_URL", format!("http://127.0.0.1:{}", self.grpc)))
-            .await
+        self.stack_with(Options::default().set("AURA_DASHBOARD__CALLS__RECONCILE_S", 1)).await
+    }
+
+    /// A dashboard beside it.
+    pub(crate) async fn stack_with(&self, options: Options) -> Stack {
+        let url = format!("http://127.0.0.1:{}", self.grpc);
+        Stack::with(options.set("AURA_DASHBOARD__SFU__GRPC_URL", url)).await
     }
 
     /// The live room of this name, as the SFU shows it.
@@ -65,10 +69,17 @@ impl SfuService {
 
     /// Somebody who enters with this token, and stays while the value lives.
     pub(crate) async fn enter(&self, token: &Value) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+        self.try_enter(token).await.expect("the token lets in")
+    }
+
+    pub(crate) async fn try_enter(
+        &self,
+        token: &Value,
+    ) -> Option<WebSocketStream<MaybeTlsStream<TcpStream>>> {
         let token = token.as_str().unwrap();
         let url =
             format!("ws://127.0.0.1:{}/rtc?access_token={token}&protocol=16&auto_subscribe=1", self.http);
-        connect_async(url).await.expect("the token lets in").0
+        connect_async(url).await.ok().map(|(socket, _)| socket)
     }
 
     pub(crate) async fn metrics(&self) -> String {

@@ -1,6 +1,6 @@
 //! What is stored: how much of it, how long, and what becomes of it when an answer is lost.
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, Person};
 use crate::stack::{Options, Stack, migrated};
 use aura_service::Lifecycle;
 use aura_testkit::{Postgres, eventually};
@@ -24,7 +24,7 @@ fn limited(user_bytes: u64, room_bytes: u64) -> Options {
 
 #[track_caller]
 fn full(answer: &Answer, of: &str) {
-    let detail = answer.problem(409, "failed_precondition", "")["detail"].as_str().unwrap().to_owned();
+    let detail = answer.problem(409, "failed_precondition", "file")["detail"].as_str().unwrap().to_owned();
     assert!(detail.starts_with(of), "{detail}");
 }
 
@@ -35,7 +35,7 @@ async fn what_is_full_says_so_with_its_sizes_until_something_is_deleted() {
     let own = alice.upload("/files", "a", vec![1; 50_000]).await.expect(201);
     full(
         &alice.upload("/files", "b", vec![1; 51_000]).await,
-        "your storage is full: 48.8 KiB of 97.7 KiB are used, and this file has 49.8 KiB",
+        "your storage is full: 48.8 KiB of 97.7 KiB are used, and this file has at least",
     );
     let room = alice.room().await;
     let invite = alice.invite(&room).await;
@@ -49,7 +49,7 @@ async fn what_is_full_says_so_with_its_sizes_until_something_is_deleted() {
     // What the owner keeps elsewhere is not for members to know.
     full(
         &bob.upload(&files, "e", vec![1; 10_000]).await,
-        "the storage of the room's owner is full: it holds 97.7 KiB, and this file has 9.8 KiB",
+        "the storage of the room's owner is full: it holds 97.7 KiB, and this file has at least",
     );
     bob.upload("/files", "f", vec![1; 90_000]).await.expect(201);
     alice.delete(&format!("/files/{}", own["id"].as_str().unwrap())).await.expect(204);
@@ -72,6 +72,107 @@ async fn uploads_at_once_do_not_pass_the_limit_together() {
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 2, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 6, "{statuses:?}");
     assert_eq!(alice.get(&files).await.expect(200)["items"].as_array().unwrap().len(), 2);
+}
+
+/// An upload that goes on for as long as the value lives.
+struct Endless(TcpStream);
+
+impl Endless {
+    async fn into(stack: &Stack, person: &Person, path: &str) -> Self {
+        let token = person.session["access_token"].as_str().unwrap();
+        let mut stream = TcpStream::connect(stack.http()).await.unwrap();
+        let head = format!(
+            "POST /api/v1{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-type: multipart/form-data; boundary=X\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut this = Self(stream);
+        this.chunk(b"--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n").await;
+        this
+    }
+
+    async fn chunk(&mut self, bytes: &[u8]) {
+        self.0.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await.unwrap();
+        self.0.write_all(bytes).await.unwrap();
+        self.0.write_all(b"\r\n").await.unwrap();
+    }
+
+    /// What it is told before it has come to an end.
+    async fn answer(&mut self) -> String {
+        let mut said = Vec::new();
+        while !String::from_utf8_lossy(&said).contains("}") {
+            let count = self.0.read_buf(&mut said).await.unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&said));
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+#[tokio::test]
+async fn an_upload_ends_where_the_storage_does() {
+    let stack = Stack::with(limited(0, 60_000)).await;
+    let alice = stack.person("Alice").await;
+    let files = format!("/rooms/{}/files", alice.room().await);
+    alice.upload(&files, "a", vec![1; 50_000]).await.expect(201);
+    let mut upload = Endless::into(&stack, &alice, &files).await;
+    upload.chunk(&[1; 9_000]).await;
+    upload.chunk(&[1; 9_000]).await;
+    let answer = tokio::time::timeout(Duration::from_secs(20), upload.answer());
+    let answer = answer.await.expect("it is not received to an end that never comes");
+    assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
+    assert!(answer.contains("the room's storage is full") && answer.contains("delete files"), "{answer}");
+    eventually(Duration::from_secs(10), || async { crate::files::stored(stack.files.path()).len() == 1 })
+        .await;
+    alice.upload(&files, "b", vec![1; 10_000]).await.expect(201);
+}
+
+#[tokio::test]
+async fn only_so_many_uploads_run_at_once() {
+    let options = Options::default()
+        .set("AURA_DASHBOARD__FILES__UPLOADS_PER_USER", 2)
+        .set("AURA_DASHBOARD__FILES__UPLOADS_PER_OWNER", 3);
+    let stack = Stack::with(options).await;
+    let (alice, bob, eve) =
+        (stack.person("Alice").await, stack.person("Bob").await, stack.person("Eve").await);
+    let room = alice.room().await;
+    let (files, invite) = (format!("/rooms/{room}/files"), alice.invite(&room).await);
+    for person in [&bob, &eve] {
+        person.post(&format!("/invites/{invite}/join"), json!({})).await.expect(200);
+    }
+    let refused = async |person: &Person| {
+        let answer = person.upload(&files, "a", "a").await;
+        if answer.status == 201 {
+            return false;
+        }
+        answer.problem(429, "resource_exhausted", "");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+        true
+    };
+    let soon = Duration::from_secs(20);
+    let running = async |count: usize| {
+        let incoming = stack.files.path().join("incoming");
+        eventually(soon, || async { crate::files::stored(&incoming).len() == count }).await;
+    };
+    let mut bobs = [Endless::into(&stack, &bob, &files).await, Endless::into(&stack, &bob, &files).await];
+    running(2).await;
+    assert!(refused(&bob).await);
+    assert!(!refused(&alice).await, "others have room");
+    let _alices = Endless::into(&stack, &alice, &files).await;
+    running(3).await;
+    assert!(refused(&eve).await, "the owner's storage takes no more at once");
+    bob.upload("/files", "a", "a").await.problem(429, "resource_exhausted", "");
+    eve.upload("/files", "a", "a").await.expect(201);
+
+    // Ended and broken off alike make room.
+    bobs[0].chunk(b"\r\n--X--\r\n").await;
+    bobs[0].0.write_all(b"0\r\n\r\n").await.unwrap();
+    assert!(bobs[0].answer().await.starts_with("HTTP/1.1 201 "));
+    assert!(!refused(&eve).await && !refused(&bob).await);
+    drop(bobs);
+    running(1).await;
+    let _bobs = Endless::into(&stack, &bob, &files).await;
+    running(2).await;
+    assert!(!refused(&bob).await);
 }
 
 #[tokio::test]

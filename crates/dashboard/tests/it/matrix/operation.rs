@@ -17,6 +17,8 @@ pub(super) struct Operation {
     pub(super) public: bool,
     pub(super) statuses: Vec<String>,
     pub(super) body: Body,
+    /// Whether the document says that the body may not be left out.
+    pub(super) body_required: bool,
     query: Vec<String>,
 }
 
@@ -77,6 +79,7 @@ fn operation(path: &str, method: &str, operation: &Value) -> Operation {
         public: security.as_array().unwrap().iter().any(|way| way.as_object().unwrap().is_empty()),
         statuses: operation["responses"].as_object().unwrap().keys().cloned().collect(),
         body,
+        body_required: operation["requestBody"]["required"] == json!(true),
         query: query.map(|p| p["name"].as_str().unwrap().to_owned()).collect(),
     }
 }

@@ -350,7 +350,10 @@ export interface paths {
         /** Files the caller uploaded for themselves, newest first. Nobody else sees them, unless handed a link. */
         get: operations["list_files"];
         put?: never;
-        /** Uploads a file of one's own. Refused when it does not fit into what one may store. */
+        /**
+         * Uploads a file of one's own. Refused as soon as it does not fit into what one may store (409), and while too many
+         *     uploads of one's are running (429).
+         */
         post: operations["upload_file"];
         delete?: never;
         options?: never;
@@ -510,8 +513,8 @@ export interface paths {
         get: operations["list_room_files"];
         put?: never;
         /**
-         * Uploads a file into a room. Guests of the room may. Refused when it does not fit into what the room, or its owner,
-         *     may store.
+         * Uploads a file into a room. Guests of the room may. Refused as soon as it does not fit into what the room, or its
+         *     owner, may store (409), and while too many uploads of the caller's or for the owner are running (429).
          */
         post: operations["upload_room_file"];
         delete?: never;
@@ -606,6 +609,8 @@ export interface paths {
         /**
          * Sends somebody away: out of the live room, where no token they have lets them in again, and out of the room's chat and
          *     files. Until they are let back in. Members and guests need not be there. Only the owner may, and not herself.
+         * @description A guest is whoever holds a link: one who was removed can come as somebody new while a link into the room works. To
+         *     keep them out, stop the links with `revoke_invites`, or close the room to guests with `guests_allowed`.
          */
         delete: operations["remove_participant"];
         options?: never;
@@ -1310,7 +1315,7 @@ export interface components {
              */
             url: string;
         };
-        /** @description Nothing to say; sent so that the request is a deliberate one. */
+        /** @description Nothing to say. */
         JoinRoomRequest: Record<string, never>;
         /** @description What the SFU says about a room right now. */
         Live: {
@@ -1917,7 +1922,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChangeAicConfigRequest"];
             };
@@ -2309,7 +2314,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["LogoutRequest"];
             };
@@ -2387,7 +2392,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["UpdateMeRequest"];
             };
@@ -2438,7 +2443,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RefreshRequest"];
             };
@@ -3319,6 +3324,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     read_file: {
@@ -3547,7 +3561,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateShareRequest"];
             };
@@ -3717,7 +3731,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["AcceptInviteRequest"];
             };
@@ -4005,7 +4019,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["UpdateRoomRequest"];
             };
@@ -4181,6 +4195,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `resource_exhausted`: see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     list_invites: {
@@ -4255,7 +4278,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateInviteRequest"];
             };
@@ -4550,7 +4573,10 @@ export interface operations {
     };
     remove_participant: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also stops every link into the room from working, so that nobody comes back as a new guest. */
+                revoke_invites?: boolean;
+            };
             header?: never;
             path: {
                 room_id: string;
@@ -4829,7 +4855,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["JoinRoomRequest"];
             };
@@ -4933,7 +4959,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["DownloadShareRequest"];
             };
