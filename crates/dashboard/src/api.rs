@@ -8,6 +8,7 @@ mod contacts;
 mod docs;
 mod download;
 mod files;
+mod form;
 mod invites;
 mod list;
 mod messages;

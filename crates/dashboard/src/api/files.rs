@@ -2,6 +2,7 @@
 
 use super::caller::{Actor, CurrentUser};
 use super::download::{Binary, send};
+use super::form::Form;
 use super::list::ListQuery;
 use super::messages::name_in_room;
 use super::problem::{Conflict, Forbidden, Invalid, NotFound, TooLarge, TooMany, Unauthenticated};
@@ -10,16 +11,15 @@ use crate::app::App;
 use crate::engine::file_name;
 use crate::engine::page::Window;
 use crate::engine::quota::{Full, Usage, Wanted};
-use crate::files::{Busy, Received, UploadError};
+use crate::files::{Busy, Received};
 use crate::model::{File, Page};
 use crate::store::files::{self, FileRow};
 use crate::store::{rooms, users};
 use aura_service::error::{Result, ServiceError};
 use aura_service::http::{Json, Path, Query};
 use aura_store::{SystemTx, TenantTx};
-use aura_types::{ErrorCode, FileId, RoomId, UserId};
-use axum::extract::multipart::MultipartRejection;
-use axum::extract::{Multipart, State};
+use aura_types::{FileId, RoomId, UserId};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ pub(super) struct MyFilesQuery {
 pub(super) async fn upload_file(
     State(app): State<App>,
     user: CurrentUser,
-    form: std::result::Result<Multipart, MultipartRejection>,
+    form: Result<Form>,
 ) -> Result<impl IntoResponse> {
     upload(&app, Destination { actor: user.into(), room: None }, form).await
 }
@@ -81,7 +81,7 @@ pub(super) async fn upload_room_file(
     State(app): State<App>,
     actor: Actor,
     Path(path): Path<RoomPath>,
-    form: std::result::Result<Multipart, MultipartRejection>,
+    form: Result<Form>,
 ) -> Result<impl IntoResponse> {
     actor.check_room(path.room_id)?;
     upload(&app, Destination { actor, room: Some(path.room_id) }, form).await
@@ -216,7 +216,7 @@ impl Destination {
 async fn upload(
     app: &App,
     to: Destination,
-    form: std::result::Result<Multipart, MultipartRejection>,
+    form: Result<Form>,
 ) -> Result<(StatusCode, Json<File>)> {
     // Before the bytes: what will be refused is not worth receiving.
     let mut tx = app.db.tenant(to.actor.tenant()).await?;
@@ -282,13 +282,11 @@ async fn insert(
 /// Takes the form's `file`, as long as it fits; anything else in the form is refused by name.
 async fn receive(
     app: &App,
-    form: std::result::Result<Multipart, MultipartRejection>,
+    form: Result<Form>,
     fits: impl Fn(Wanted) -> std::result::Result<(), Full>,
 ) -> Result<(String, Received)> {
-    let mut form = form.map_err(|_| {
-        ServiceError::new(ErrorCode::UnsupportedMediaType, "the body must be multipart/form-data")
-    })?;
-    let Some(field) = form.next_field().await.map_err(UploadError::Broken)? else {
+    let mut form = form?;
+    let Some(field) = form.next_field().await? else {
         return Err(ServiceError::invalid("file", "is required"));
     };
     let field_name = field.name().unwrap_or_default().to_owned();

@@ -21,6 +21,8 @@ impl SecurityHeaders {
             (header::CONTENT_SECURITY_POLICY, policy(&sfu_url.parse()?).parse()?),
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+            // What says nothing else is somebody's own: no cache keeps it.
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
             (

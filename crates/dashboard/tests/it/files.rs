@@ -90,6 +90,19 @@ async fn too_much_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_part_is_short() {
+    let stack = Stack::start().await;
+    let alice = stack.person("Alice").await;
+    alice.upload("/files", &"x".repeat(8_000), vec![1; 3_000_000]).await.expect(201);
+    for bytes in [1_000_000, 20_000_000] {
+        let answer = alice.upload("/files", &"x".repeat(bytes), vec![1]).await;
+        let problem = answer.problem(400, "invalid_argument", "file");
+        assert_eq!(problem["errors"][0]["message"], json!("the head of a part is longer than 16384 bytes"));
+    }
+    assert_eq!(stored(stack.files.path()).len(), 1);
+}
+
+#[tokio::test]
 async fn only_a_form_with_one_file_is_an_upload() {
     let stack = Stack::start().await;
     let alice = stack.person("Alice").await;

@@ -47,6 +47,7 @@ async fn a_removed_member_is_out_until_the_owner_lets_them_back_in() {
     let back = format!("{removed}/{}", bob.id);
     eve.delete(&back).await.problem(403, "permission_denied", "");
     bob.delete(&back).await.problem(404, "not_found", "");
+    alice.delete(&format!("{removed}/%00")).await.problem(400, "invalid_argument", "");
     alice.delete(&back).await.expect(204);
     alice.delete(&back).await.problem(404, "not_found", "");
     assert_eq!(alice.get(&removed).await.expect(200)["items"], json!([]));
