@@ -48,6 +48,8 @@ pub(super) struct UpdateRoomRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 2000)]
     description: Option<Option<String>>,
+    /// False lets no further guests in and ends guests' chat and files. Who is in the call as a guest stays in it, through
+    /// reconnects too, until their token ends or they are removed.
     guests_allowed: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i32>, minimum = 2, maximum = 500)]

@@ -1720,6 +1720,10 @@ export interface components {
         /** @description Absent fields stay as they are; null clears those that can be null. */
         UpdateRoomRequest: {
             description?: string | null;
+            /**
+             * @description False lets no further guests in and ends guests' chat and files. Who is in the call as a guest stays in it, through
+             *     reconnects too, until their token ends or they are removed.
+             */
             guests_allowed?: boolean | null;
             /** Format: int32 */
             max_participants?: number | null;
