@@ -472,3 +472,87 @@ async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
     tokio::join!(alice.window.sees([&bob]), bob.window.sees([&alice]));
     Ok(())
 }
+
+#[tokio::test]
+async fn another_call_leaves_the_running_one_alone() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    alice.window.fill(&id("people-search"), "Bob").await?;
+    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
+    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
+    bob.window.click(&id("accept-call")).await?;
+    let in_call = format!("{}[data-phase=\"in-call\"]", id("call-status"));
+    for app in [&alice, &bob] {
+        app.window.exists(&in_call).await?;
+    }
+    let address = alice.window.url().await?;
+    // From here on every change of what the page shows of the call is noted.
+    let watch = r"() => {
+      const phase = () => document.querySelector('[data-testid=call-status]')?.dataset.phase ?? 'gone';
+      globalThis.__phases = [phase()];
+      new MutationObserver(() => __phases.at(-1) === phase() || __phases.push(phase()))
+        .observe(document.body, { subtree: true, childList: true, attributes: true });
+    }";
+    alice.window.evaluate(watch, Value::Null).await?;
+
+    let carol = site.stack.api().sign_up("Carol").await?;
+    let found = carol.get("/contacts/search?q=Alice").await?;
+    let whom = found["items"][0]["id"].as_str().context("Alice is found")?;
+    for _ in 0..2 {
+        let placed = carol.post("/calls", json!({ "callee_id": whom, "media": "audio" })).await?;
+        let text = |field: &str| placed["join"][field].as_str().unwrap_or_default().to_owned();
+        let caller = PythonParticipant::join(&text("url"), &text("token"), true).await?;
+        alice.window.see(&id("incoming-call")).await?;
+        let call = placed["call"]["id"].as_str().unwrap_or_default();
+        carol.post(&format!("/calls/{call}/end"), json!({})).await?;
+        alice.window.see_gone(&id("incoming-call")).await?;
+        drop(caller);
+    }
+    alice.window.hears([&bob]).await;
+    bob.window.hears([&alice]).await;
+    assert_eq!(alice.window.evaluate("() => __phases", Value::Null).await?, json!(["in-call"]));
+    assert_eq!(alice.window.url().await?, address);
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_go_where_one_is_and_words_half_written_stay() -> Outcome {
+    let _turn = fixture::turn().await;
+    let site = Site::start().await?;
+    let alice = site.person("Alice").await?;
+    let window = &alice.window;
+    let room = alice.create_room("Stand-up").await?;
+    let focused = "() => document.activeElement?.dataset.testid ?? document.activeElement?.tagName";
+    window.click(&id("room-more")).await?;
+    window.click(".menu-item:not(.menu-item-danger)").await?;
+    window.until("the name has the focus", focused, |at| *at == "rename-name").await;
+    window.type_text(" of all").await?;
+    window.key("Escape").await?;
+    window.see_gone(&id("rename-name")).await?;
+    window.until("the focus is back", focused, |at| *at == "room-more").await;
+
+    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    window.click(&id("chat-toggle")).await?;
+    window.fill(&id("chat-input"), "half a thou").await?;
+    window.key("Escape").await?;
+    window.see_gone(&id("chat-input")).await?;
+    window.click(&id("participants-toggle")).await?;
+    window.click(&id("chat-toggle")).await?;
+    let text = "() => document.querySelector('[data-testid=chat-input]')?.value";
+    window.until("the draft is there", text, |text| *text == "half a thou").await;
+
+    // What is too long is said to be, and stays whole.
+    let long = "x".repeat(4_003);
+    window.fill(&id("chat-input"), &long).await?;
+    window.see(&format!("{}:has-text(\"3 characters too many\")", id("chat-excess"))).await?;
+    window.press(&id("chat-input"), "Enter").await?;
+    assert_eq!(window.evaluate(text, Value::Null).await?, json!(long));
+    window.fill(&id("chat-input"), &long[..4_000]).await?;
+    window.see_gone(&id("chat-excess")).await?;
+    window.is_accessible("chat").await;
+    window.press(&id("chat-input"), "Enter").await?;
+    let sent = "() => document.querySelector('[data-testid=chat-message] .message-text')?.textContent.length";
+    window.until("all of it is sent", sent, |length| *length == 4_000).await;
+    Ok(())
+}

@@ -213,11 +213,7 @@ impl Destination {
     }
 }
 
-async fn upload(
-    app: &App,
-    to: Destination,
-    form: Result<Form>,
-) -> Result<(StatusCode, Json<File>)> {
+async fn upload(app: &App, to: Destination, form: Result<Form>) -> Result<(StatusCode, Json<File>)> {
     // Before the bytes: what will be refused is not worth receiving.
     let mut tx = app.db.tenant(to.actor.tenant()).await?;
     let (owner, _) = to.owner_and_name(&mut tx).await?;

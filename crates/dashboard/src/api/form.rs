@@ -29,7 +29,9 @@ impl Form {
         let field = self.multipart.next_field().await;
         let left = self.left.swap(usize::MAX, Ordering::Relaxed);
         field.map_err(|error| match left {
-            0 => ServiceError::invalid("file", format!("the head of a part is longer than {HEAD_BYTES} bytes")),
+            0 => {
+                ServiceError::invalid("file", format!("the head of a part is longer than {HEAD_BYTES} bytes"))
+            }
             _ => UploadError::Broken(error).into(),
         })
     }

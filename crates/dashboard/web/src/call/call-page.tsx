@@ -143,6 +143,7 @@ function CallVisit({ first, ticket }: { first: Call; ticket: Join | null }) {
       api={api}
       title={person.display_name}
       ownerId={null}
+      counting={now.phase === "in-call"}
       leaveLabel={now.phase === "in-call" || now.phase === "connecting" ? t("hang_up") : t("cancel")}
       onInvite={null}
       onTogether={(together) => dispatch({ type: "together", together })}

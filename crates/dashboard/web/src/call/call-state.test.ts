@@ -52,6 +52,16 @@ describe("call", () => {
     expect(reduce(state, { type: "report", call: call("ringing") })).toBe(state);
   });
 
+  it("is not touched by another call", () => {
+    const state = reduce(start(call("active"), true), { type: "together", together: true });
+    const another = (status: CallStatus) => call(status, { id: "c2", caller: { ...ada, id: "cem" } });
+    for (const status of ["ringing", "missed"] as const) {
+      expect(reduce(state, { type: "report", call: another(status) })).toBe(state);
+    }
+    const over = start(call("declined"), true);
+    expect(reduce(over, { type: "report", call: call("initiated", { id: "c3" }) })).toBe(over);
+  });
+
   it("ends at once for the one who hangs up", () => {
     const ringing = reduce(start(call("ringing"), true), { type: "left" });
     expect(view(ringing, "ada")).toEqual({ phase: "ended", outcome: "cancelled", seconds: null });

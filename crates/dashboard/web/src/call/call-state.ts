@@ -15,8 +15,8 @@ const RANK: Record<CallStatus, number> = {
 export const isOver = (call: Call): boolean => RANK[call.status] === 3;
 
 /** The newer of two reports of one call; a call never goes backwards. */
-export function newer(known: Call | null | undefined, report: Call): Call {
-  if (!known || known.id !== report.id) return report;
+export function newer(known: Call | undefined, report: Call): Call {
+  if (!known) return report;
   return RANK[report.status] >= RANK[known.status] ? report : known;
 }
 
@@ -53,6 +53,8 @@ export function start(call: Call, joining: boolean): CallState {
 export function reduce(state: CallState, event: CallEvent): CallState {
   switch (event.type) {
     case "report": {
+      // Others may call meanwhile, and this one may be placed again: that is news of other calls.
+      if (event.call.id !== state.call.id) return state;
       const call = newer(state.call, event.call);
       return call === state.call ? state : { ...state, call };
     }

@@ -31,7 +31,8 @@ export function RenameDialog({ room, onRenamed, onClose }: { room: Room; onRenam
           value={name}
           required
           maxLength={ROOM_NAME_MAX}
-          autoFocus
+          data-autofocus
+          data-testid="rename-name"
           error={action.error === null ? undefined : (problem ?? messageOf(action.error))}
           onChange={(event) => setName(event.target.value)}
         />

@@ -20,7 +20,7 @@ export function EndedPage({ reason, onRejoin, guest }: { reason: EndReason; onRe
   // Asking again changes nothing until somebody else acts.
   const final = reason === "gone" || reason === "room-ended" || reason === "removed";
   return (
-    <MessagePage icon={icons[reason]} title={t(`ended_${reason}_title`)} text={t(`ended_${reason}`)}>
+    <MessagePage icon={icons[reason]} title={t(`ended_${reason}_title`)} text={reason === "removed" && guest ? t("ended_removed_guest") : t(`ended_${reason}`)}>
       {!final && (
         <Button look="primary" onClick={onRejoin} data-testid="rejoin">
           {reason === "elsewhere" ? t("join_here") : t("rejoin")}

@@ -39,6 +39,8 @@ export interface MeetingProps {
   media: JoinMedia;
   api: Api;
   title: string;
+  /** Whether its time counts; it does where nothing is said. */
+  counting?: boolean;
   ownerId: string | null;
   leaveLabel: string;
   /** Opens or copies an invitation; null where there is none to give. */
@@ -93,7 +95,7 @@ export function Meeting(props: MeetingProps) {
   );
 }
 
-function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
+function Inside({ kind, counting = true, leaveLabel, onInvite, onTogether, alone, children }: MeetingProps) {
   const { room, leave } = useMeeting();
   useToastScreen(room);
   const media = useMediaControls();
@@ -159,7 +161,7 @@ function Inside({ kind, leaveLabel, onInvite, onTogether, alone, children }: Mee
 
   return (
     <div className={panel ? "meeting meeting-with-panel" : "meeting"} ref={root}>
-      <TopBar mode={mode} setMode={setMode} sharing={media.sharing} stopSharing={() => void media.setShare(false)} onInvite={onInvite} />
+      <TopBar counting={counting} mode={mode} setMode={setMode} sharing={media.sharing} stopSharing={() => void media.setShare(false)} onInvite={onInvite} />
       <div className="meeting-middle">
         <main className="meeting-stage" id="content">
           <ConnectionBanner />

@@ -10,6 +10,7 @@ import { QualityBadge } from "./stage/quality";
 import { t } from "./strings";
 
 interface TopBarProps {
+  counting: boolean;
   mode: LayoutMode;
   setMode(mode: LayoutMode): void;
   sharing: boolean;
@@ -17,7 +18,7 @@ interface TopBarProps {
   onInvite: (() => void) | null;
 }
 
-export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBarProps) {
+export function TopBar({ counting, mode, setMode, sharing, stopSharing, onInvite }: TopBarProps) {
   const { title, room, kind, connection } = useMeeting();
   const started = connection.phase !== "connecting" && !(connection.phase === "rejoining" && connection.first);
   return (
@@ -26,7 +27,7 @@ export function TopBar({ mode, setMode, sharing, stopSharing, onInvite }: TopBar
         <Name as="h1" data-testid="meeting-title">
           {title}
         </Name>
-        <Clock running={started} />
+        <Clock running={started && counting} />
         {connection.phase === "connected" && <QualityBadge participant={room.localParticipant} always />}
         <LowBandwidth />
       </div>

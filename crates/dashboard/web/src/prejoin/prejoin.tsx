@@ -107,10 +107,10 @@ export function Prejoin({ roomName, note, guestName, userName, busy, error, belo
         )}
         {userName !== null && <p className="prejoin-as">{t("as", { name: brief(userName) })}</p>}
         <div className="prejoin-device">
-          <DeviceChoice kind="audioinput" label={t("microphone")} none={t("no_microphone")} value={preferences.audioInput} refreshOn={started} onChange={(audioInput) => change({ audioInput })} />
+          <DeviceChoice kind="audioinput" label={t("microphone")} none={t(microphone.problem === "blocked" ? "not_allowed" : "no_microphone")} value={preferences.audioInput} refreshOn={started} onChange={(audioInput) => change({ audioInput })} />
           <LevelMeter track={microphone.track?.mediaStreamTrack ?? null} />
         </div>
-        <DeviceChoice kind="videoinput" label={t("camera")} none={t("no_camera")} value={preferences.videoInput} refreshOn={started} onChange={(videoInput) => change({ videoInput })} />
+        <DeviceChoice kind="videoinput" label={t("camera")} none={t(camera.problem === "blocked" ? "not_allowed" : "no_camera")} value={preferences.videoInput} refreshOn={started} onChange={(videoInput) => change({ videoInput })} />
         <div className="prejoin-device">
           {canChooseSpeaker() && (
             <DeviceChoice kind="audiooutput" label={t("speaker")} none={t("system_default")} value={preferences.audioOutput} refreshOn={started} onChange={(audioOutput) => change({ audioOutput })} />

@@ -18,6 +18,7 @@ export const t = area("prejoin", {
   system_default: "System default",
   no_camera: "No camera found",
   no_microphone: "No microphone found",
+  not_allowed: "Not allowed by the browser",
   device_number: "{kind} {number}",
   camera_off: "Your camera is off",
   camera_problem: "Your camera is not working",

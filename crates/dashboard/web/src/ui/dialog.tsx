@@ -1,6 +1,6 @@
 // Modal dialogs on the native <dialog>: the browser traps focus, closes on Escape and gives focus
-// back to where it was.
-import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+// back to where it was. Inside it begins at what is marked `data-autofocus`, else at the first thing that takes it.
+import { useId, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { messageOf } from "../api/problem";
 import { Button, IconButton } from "./button";
 import { Notice } from "./notice";
@@ -16,9 +16,11 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Closed while it is still there: the browser gives the focus back only then.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     if (dialog && !dialog.open) dialog.showModal();
+    dialog?.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => dialog?.close();
   }, []);
   return (

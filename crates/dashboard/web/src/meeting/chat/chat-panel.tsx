@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
 import { clockTime } from "../../i18n/time";
+import { plural } from "../../i18n/translate";
 import { Avatar } from "../../ui/avatar";
 import { Button, IconButton } from "../../ui/button";
 import { Icon } from "../../ui/icon";
@@ -52,7 +53,7 @@ export function ChatPanel({ chat, onClose }: { chat: Chat; onClose(): void }) {
           {t("chat_new")}
         </Button>
       )}
-      <Composer onSend={chat.send} />
+      <Composer text={chat.draft} setText={chat.setDraft} onSend={chat.send} />
     </SidePanel>
   );
 }
@@ -67,8 +68,10 @@ function useStickyEnd(list: React.RefObject<HTMLDivElement | null>, count: numbe
   };
   useLayoutEffect(() => {
     if (stick.current) toEnd();
-    else setAtEnd(false);
   });
+  useEffect(() => {
+    if (!stick.current) setAtEnd(false);
+  }, [count]);
   useEffect(() => {
     const element = list.current;
     if (!element) return;
@@ -132,8 +135,8 @@ function Message({ message, mine, continued, onRetry }: MessageProps) {
   );
 }
 
-function Composer({ onSend }: { onSend(text: string): void }) {
-  const [text, setText] = useState("");
+function Composer({ text, setText, onSend }: { text: string; setText(text: string): void; onSend(text: string): void }) {
+  const excess = [...text.trim()].length - MAX_LENGTH;
   const input = useRef<HTMLTextAreaElement>(null);
   useEffect(() => input.current?.focus(), []);
   useLayoutEffect(() => {
@@ -145,7 +148,7 @@ function Composer({ onSend }: { onSend(text: string): void }) {
 
   const send = () => {
     const trimmed = text.trim();
-    if (!trimmed) return;
+    if (!trimmed || excess > 0) return;
     onSend(trimmed);
     setText("");
     input.current?.focus();
@@ -167,14 +170,19 @@ function Composer({ onSend }: { onSend(text: string): void }) {
         ref={input}
         rows={1}
         value={text}
-        maxLength={MAX_LENGTH}
+        aria-invalid={excess > 0}
         aria-label={t("chat_input")}
         placeholder={t("chat_placeholder")}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
         data-testid="chat-input"
       />
-      <IconButton icon="send" label={t("chat_send")} type="submit" disabled={!text.trim()} className="composer-send" data-testid="chat-send" />
+      {excess > 0 && (
+        <p className="composer-excess" role="status" data-testid="chat-excess">
+          {plural(excess, { one: t("chat_too_long_one"), other: t("chat_too_long_other", { count: excess }) })}
+        </p>
+      )}
+      <IconButton icon="send" label={t("chat_send")} type="submit" disabled={!text.trim() || excess > 0} className="composer-send" data-testid="chat-send" />
     </form>
   );
 }

@@ -17,6 +17,9 @@ export interface Chat {
   historyFailed: boolean;
   reloadHistory(): void;
   send(text: string): void;
+  /** What is being written: it outlasts the panel. */
+  draft: string;
+  setDraft(text: string): void;
   retry(message: ChatMessage): void;
 }
 
@@ -32,6 +35,7 @@ export function useChat(onArrival: (message: { senderName: string; text: string 
   const { room, roomId, api, identity, connection } = useMeeting();
   const [state, dispatch] = useReducer(reduce, emptyChat);
   const [historyFailed, setHistoryFailed] = useState(false);
+  const [draft, setDraft] = useState("");
   const arrival = useRef(onArrival);
   const gone = useRef(new AbortController());
   /** On its way to the others already: only saving can still fail. */
@@ -119,5 +123,5 @@ export function useChat(onArrival: (message: { senderName: string; text: string 
     void (delivered.current.has(message.id) ? save(message.id, message.text) : dispatchMessage(message.id, message.text));
   };
 
-  return { messages: state.messages, historyFailed, reloadHistory, send, retry };
+  return { messages: state.messages, historyFailed, reloadHistory, send, draft, setDraft, retry };
 }
