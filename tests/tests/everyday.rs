@@ -532,7 +532,22 @@ async fn keys_go_where_one_is_and_words_half_written_stay() -> Outcome {
     window.see_gone(&id("rename-name")).await?;
     window.until("the focus is back", focused, |at| *at == "room-more").await;
 
-    alice.join(&format!("/room/{room}"), Mode::Single).await?;
+    // Whoever comes in with the microphone on is never told that it is off.
+    window.goto(&site.page(&format!("/room/{room}"))).await?;
+    let watch = r"() => {
+      globalThis.__on = [];
+      new MutationObserver(() => {
+        const on = document.querySelector('.control[data-testid=mic]')?.dataset.on;
+        if (on && __on.at(-1) !== on) __on.push(on);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });
+    }";
+    window.evaluate(watch, Value::Null).await?;
+    window.click(&id("join")).await?;
+    let live = "() => window.__aura?.room.localParticipant.isMicrophoneEnabled";
+    window.until("the microphone is on", live, |on| *on == true).await;
+    window.see(&format!(".control{}:not(:disabled)", id("mic"))).await?;
+    assert_eq!(window.evaluate("() => __on", Value::Null).await?, json!(["true"]));
+
     window.click(&id("chat-toggle")).await?;
     window.fill(&id("chat-input"), "half a thou").await?;
     window.key("Escape").await?;

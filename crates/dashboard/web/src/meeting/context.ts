@@ -3,6 +3,7 @@ import { createContext, useContext } from "react";
 import type { Room } from "livekit-client";
 import type { Api } from "../api/client";
 import type { Connection } from "./connection";
+import type { Devices } from "./presence";
 
 export type MeetingKind = "room" | "call";
 export type PanelName = "chat" | "people" | "files";
@@ -19,7 +20,9 @@ export interface MeetingValue {
   api: Api;
   /** Identity of the room's owner, where it is known. */
   ownerId: string | null;
-  wanted: { mic: boolean; cam: boolean };
+  wanted: Devices;
+  /** What is about to go on by itself, after joining. */
+  starting: Devices;
   leave(): void;
 }
 

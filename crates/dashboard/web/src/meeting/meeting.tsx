@@ -55,7 +55,7 @@ export interface MeetingProps {
 
 export function Meeting(props: MeetingProps) {
   const { join, rejoin, media, onEnded } = props;
-  const { room, connection, wanted, leave } = useConnection({ join, rejoin, media, onDeviceError: deviceProblem });
+  const { room, connection, wanted, starting, leave } = useConnection({ join, rejoin, media, onDeviceError: deviceProblem });
   const aic = useAicSession(room, props.api, !isGuest(join.identity), join.livekit_room);
   const saver = useDataSaving(room, aic.want);
   const ended = useRef(onEnded);
@@ -81,6 +81,7 @@ export function Meeting(props: MeetingProps) {
           api: props.api,
           ownerId: props.ownerId,
           wanted,
+          starting,
           leave,
         }}
       >

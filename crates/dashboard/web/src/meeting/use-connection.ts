@@ -8,13 +8,15 @@ import type { Join } from "../api/types";
 import { endReason, initial, reduce, rejoinDelayMs, type Connection, type EndReason } from "./connection";
 import { peerConnectionMode } from "./mode";
 import { roomOptions, type JoinMedia } from "./options";
-import { keepDevices } from "./presence";
+import { keepDevices, type Devices } from "./presence";
 
 export interface MeetingConnection {
   room: Room;
   connection: Connection;
   /** What to publish, also after joining afresh. */
-  wanted: { mic: boolean; cam: boolean };
+  wanted: Devices;
+  /** What is about to go on by itself, after joining. */
+  starting: Devices;
   leave(): void;
 }
 
@@ -36,6 +38,7 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
   const [connection, dispatch] = useReducer(reduce, initial);
   const wanted = useRef({ mic: media.preferences.micOn, cam: media.preferences.camOn });
   const handed = useRef<{ audio: JoinMedia["audio"]; video: JoinMedia["video"] }>({ audio: media.audio, video: media.video });
+  const [starting, setStarting] = useState<Devices>({ mic: false, cam: false });
   const latest = useRef({ rejoin, onDeviceError });
   useEffect(() => {
     latest.current = { rejoin, onDeviceError };
@@ -54,8 +57,15 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
       if (!wantCam) video?.stop();
       const mic = wantMic ? (audio ? local.publishTrack(audio) : local.setMicrophoneEnabled(true)) : null;
       const cam = wantCam ? (video ? local.publishTrack(video) : local.setCameraEnabled(true)) : null;
-      mic?.catch((error: unknown) => !abort.signal.aborted && latest.current.onDeviceError(error, "mic"));
-      cam?.catch((error: unknown) => !abort.signal.aborted && latest.current.onDeviceError(error, "cam"));
+      const follow = (kind: "mic" | "cam", start: Promise<unknown> | null) => {
+        if (!start) return;
+        setStarting((now) => ({ ...now, [kind]: true }));
+        start
+          .catch((error: unknown) => !abort.signal.aborted && latest.current.onDeviceError(error, kind))
+          .finally(() => setStarting((now) => ({ ...now, [kind]: false })));
+      };
+      follow("mic", mic);
+      follow("cam", cam);
     };
 
     const stay = async () => {
@@ -134,7 +144,7 @@ export function useConnection({ join, rejoin, media, onDeviceError }: Connection
     void room.disconnect();
   }, [room]);
 
-  return { room, connection, wanted: wanted.current, leave };
+  return { room, connection, wanted: wanted.current, starting, leave };
 }
 
 function disconnected(room: Room, signal: AbortSignal) {

@@ -29,7 +29,7 @@ export interface MediaControls {
 }
 
 export function useMediaControls(): MediaControls {
-  const { room, wanted, connection } = useMeeting();
+  const { room, wanted, starting, connection } = useMeeting();
   // Without a connection there is nothing to switch: the wish is kept and carried out on (re)joining.
   const away = connection.phase === "connecting" || connection.phase === "rejoining";
   const [, redraw] = useState(0);
@@ -76,11 +76,12 @@ export function useMediaControls(): MediaControls {
   };
 
   return {
-    mic: away ? wanted.mic : isMicrophoneEnabled,
-    cam: away ? wanted.cam : isCameraEnabled,
+    // Never shown as off while it is about to go on.
+    mic: away || starting.mic ? wanted.mic : isMicrophoneEnabled,
+    cam: away || starting.cam ? wanted.cam : isCameraEnabled,
     sharing: isScreenShareEnabled,
     canShare: typeof navigator.mediaDevices?.getDisplayMedia === "function",
-    busy,
+    busy: { ...busy, mic: busy.mic || starting.mic, cam: busy.cam || starting.cam },
     setMic,
     setCam,
     setShare,
