@@ -504,6 +504,9 @@ async fn another_call_leaves_the_running_one_alone() -> Outcome {
         let text = |field: &str| placed["join"][field].as_str().unwrap_or_default().to_owned();
         let caller = PythonParticipant::join(&text("url"), &text("token"), true).await?;
         alice.window.see(&id("incoming-call")).await?;
+        let focus = "() => document.activeElement?.dataset.testid ?? ''";
+        let focus = alice.window.evaluate(focus, Value::Null).await?;
+        assert_ne!(focus, "accept-call", "the next space bar would end the call she is in");
         let call = placed["call"]["id"].as_str().unwrap_or_default();
         carol.post(&format!("/calls/{call}/end"), json!({})).await?;
         alice.window.see_gone(&id("incoming-call")).await?;

@@ -24,6 +24,7 @@ export function RingOverlay() {
   const accept = useRef<HTMLButtonElement>(null);
   const shown = call !== null && !(route.name === "call" && route.id === call.id);
   const id = shown ? call.id : null;
+  const busy = route.name === "room" || route.name === "join" || route.name === "call";
 
   useEffect(() => {
     if (!id) return;
@@ -31,8 +32,8 @@ export function RingOverlay() {
     const title = document.title;
     document.title = `● ${title}`;
     const before = document.activeElement as HTMLElement | null;
-    // Somebody typing must not answer with the next space bar.
-    if (!before?.closest("input, textarea, select")) accept.current?.focus();
+    // Somebody typing must not answer with the next space bar, and nobody leave a meeting with it.
+    if (!busy && !before?.closest("input, textarea, select")) accept.current?.focus();
     return () => {
       stop();
       document.title = document.title.replace(/^● /, "");
@@ -41,7 +42,6 @@ export function RingOverlay() {
   }, [id]);
 
   const caller = call && other(call, me.id);
-  const busy = route.name === "room" || route.name === "join" || route.name === "call";
   // The call's page says who calls and lets one answer; a meeting is not left for it, and shows the card.
   useCallNotification(shown ? call : null, caller, (callId) => busy || navigate(paths.call(callId)));
 

@@ -1,8 +1,11 @@
 // A coloured disc with initials; the colour belongs to the person, not to the page.
 import { firstCharacter } from "../i18n/brief";
 
+/** Letters where there are any: an emoji behind a name is no initial. */
 export function initials(name: string): string {
-  const words = name.trim().split(/\s+/).filter(Boolean);
+  const all = name.trim().split(/\s+/).filter(Boolean);
+  const lettered = all.map((word) => word.replace(/^[^\p{L}\p{N}]+/u, "")).filter(Boolean);
+  const words = lettered.length > 0 ? lettered : all;
   const first = firstCharacter(words[0] ?? "?") || "?";
   const last = words.length > 1 ? firstCharacter(words[words.length - 1] ?? "") : "";
   return (first + last).toLocaleUpperCase();
