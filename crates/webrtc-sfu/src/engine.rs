@@ -26,8 +26,6 @@ pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod subscribe;
 pub(crate) mod sync;
-#[cfg(any(fuzzing, test))]
-pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod track;

@@ -8,9 +8,10 @@ use prost::Message as _;
 
 use crate::engine::joiner::Joiner;
 use crate::engine::room::Room;
-use crate::engine::{DataChannel, Output, testing};
+use crate::engine::{DataChannel, Output};
+use crate::testing;
 use crate::transport::aic;
-use crate::transport::sdp::{SectionText, read_sections, rewrite};
+use crate::transport::sdp::{SectionText, read_sections, rewrite, without_candidates};
 
 /// Reads a description and rewrites it both ways.
 pub fn sdp(text: &str) {
@@ -24,6 +25,7 @@ pub fn sdp(text: &str) {
     let (read, _) = aic::inbound(text, "aic16m-1");
     aic::outbound(&read, "aic16m-1");
     assert_eq!(read_sections(&read).len(), sections.len(), "nor by naming a codec");
+    assert_eq!(read_sections(&without_candidates(text)).len(), sections.len(), "nor with the candidates");
 }
 
 /// Decodes a join request.

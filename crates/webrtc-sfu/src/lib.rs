@@ -11,6 +11,8 @@ mod engine;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod shard;
+#[cfg(any(fuzzing, test))]
+mod testing;
 mod transport;
 
 use aura_service::{Health, Lifecycle, http};

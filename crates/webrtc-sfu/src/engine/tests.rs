@@ -16,8 +16,8 @@ use super::feedback::{Heard, Uplink};
 use super::joiner::Joiner;
 use super::publish::MediaFacts;
 use super::room::{Refusal, Room, RoomPolicy};
-use super::testing::{joiner, now, policy};
 use super::{DataChannel, Moment, Output, RoomEvent, limit};
+use crate::testing::{joiner, now, policy};
 
 mod administration;
 mod clients;

@@ -5,11 +5,13 @@ use std::time::Duration;
 use anyhow::Context;
 use auralink_tests::layout::{dismiss_toasts, fits, suits_fingers, toasts_are_out_of_the_way};
 use auralink_tests::{
-    Browser, Mode, Outcome, PythonParticipant, SfuOptions, Stack, WebApp, Window, WindowOptions, fixture, id,
-    number,
+    Browser, Mode, Outcome, PythonParticipant, SfuOptions, Stack, WebApp, WindowOptions, fixture, id, number,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+
+mod calls;
+mod keys;
 
 struct Site {
     browser: Browser,
@@ -63,9 +65,12 @@ async fn long_names_push_nothing_away() -> Outcome {
     phone.window.fill(&id("display-name"), &family).await?;
     fits(&phone.window, "before the meeting").await?;
     suits_fingers(&phone.window, "before the meeting").await?;
+    // Who is still coming in is not told of those who are there. Notices go by themselves: each is awaited from the start.
+    let state = "() => window.__aura?.room.state";
+    alice.window.until("she is in", state, |state| *state == "connected").await;
     phone.window.click(&id("join")).await?;
-    phone.window.see(&id("leave")).await?;
-    alice.window.see(&id("toast")).await?;
+    let (leave, toast) = (id("leave"), id("toast"));
+    tokio::try_join!(phone.window.see(&leave), alice.window.see(&toast))?;
     toasts_are_out_of_the_way(&alice.window, "somebody joins").await?;
     fits(&alice.window, "meeting").await?;
     phone.window.see(&format!("{}:has-text(\"WWW\")", id("participant-tile"))).await?;
@@ -76,8 +81,8 @@ async fn long_names_push_nothing_away() -> Outcome {
     std::fs::write(&file, "minutes")?;
     alice.window.click(&id("files-toggle")).await?;
     alice.window.upload(&id("file-input"), &file).await?;
-    alice.window.see(&id("file-row")).await?;
-    phone.window.see(&id("toast")).await?;
+    let row = id("file-row");
+    tokio::try_join!(alice.window.see(&row), phone.window.see(&toast))?;
     toasts_are_out_of_the_way(&phone.window, "a file is new").await?;
     dismiss_toasts(&alice.window).await;
     fits(&alice.window, "files").await?;
@@ -115,94 +120,6 @@ async fn long_names_push_nothing_away() -> Outcome {
     alice.window.click(&id("leave")).await?;
     alice.window.see(&id("rejoin")).await?;
     assert_eq!(alice.window.count(&id("toast")).await?, 0);
-    Ok(())
-}
-
-/// Whether the chosen one of two buttons stands out: its background against the one beside it.
-const CHOICE_CONTRAST: &str = r"() => {
-  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const page = getComputedStyle(document.querySelector('.meeting')).backgroundColor;
-  const luminance = (colors) => {
-    for (const color of [page, ...colors]) { context.fillStyle = color; context.fillRect(0, 0, 1, 1); }
-    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
-      const part = value / 255;
-      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const color = (selector) => getComputedStyle(document.querySelector(selector)).backgroundColor;
-  const group = color('.layouts');
-  const [on, off] = ['true', 'false'].map((pressed) => luminance([group, color(`.layouts [aria-pressed=${pressed}]`)]));
-  return (Math.max(on, off) + 0.05) / (Math.min(on, off) + 0.05);
-}";
-
-async fn layout_stands_out(window: &Window) {
-    // Colours fade over a moment.
-    window
-        .until("the chosen layout stands out", CHOICE_CONTRAST, |ratio| ratio.as_f64().unwrap_or(0.0) >= 3.0)
-        .await;
-}
-
-/// The page is asked whether it may close, as when its tab is closed.
-const MAY_CLOSE: &str = r"() => dispatchEvent(new Event('beforeunload', { cancelable: true }))";
-
-#[tokio::test]
-async fn back_asks_first_and_escape_gives_the_focus_back() -> Outcome {
-    let _turn = fixture::turn().await;
-    let site = Site::start().await?;
-    let alice = site.person("Alice").await?;
-    let window = &alice.window;
-    let room = alice.create_room("Stand-up").await?;
-    // By a link inside the app, so that Back leads to the home page.
-    window.click(&id("room-open")).await?;
-    window.see(&id("join")).await?;
-    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, true);
-    window.click(&id("join")).await?;
-    window.see(&id("leave")).await?;
-    window.until("connected", "() => window.__aura?.room.state", |state| *state == "connected").await;
-
-    for _ in 0..2 {
-        window.evaluate("() => history.back()", Value::Null).await?;
-        window.see(&id("confirm")).await?;
-        window.key("Escape").await?;
-        window.see_gone(&id("confirm")).await?;
-        window.see(&id("leave")).await?;
-    }
-    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, false, "closing is asked about");
-    let state = window.evaluate("() => window.__aura.room.state", Value::Null).await?;
-    assert_eq!(state, "connected", "being asked is not leaving");
-
-    let focused = "() => document.activeElement?.dataset.testid ?? document.activeElement?.tagName";
-    for opened_by in ["click", "key"] {
-        if opened_by == "click" {
-            window.click(&id("chat-toggle")).await?;
-        } else {
-            window.evaluate("() => document.activeElement.blur()", Value::Null).await?;
-            window.key("c").await?;
-        }
-        window.until("the message field has the focus", focused, |at| *at == "chat-input").await;
-        window.key("Escape").await?;
-        window.see_gone(&id("chat-input")).await?;
-        window.until("the focus is back", focused, |at| *at == "chat-toggle").await;
-    }
-
-    layout_stands_out(window).await;
-    window.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }", Value::Null).await?;
-    layout_stands_out(window).await;
-
-    window.evaluate("() => history.back()", Value::Null).await?;
-    window.click(&id("confirm")).await?;
-    window.see(&id("rejoin")).await?;
-    assert_eq!(window.evaluate(MAY_CLOSE, Value::Null).await?, true);
-    assert!(window.url().await?.ends_with(&format!("/room/{room}")));
-    // The guard is gone with the meeting: Back leads where it led before.
-    window
-        .until("the meeting's own entry is on top", "() => history.state?.kind ?? null", |kind| {
-            kind.is_null()
-        })
-        .await;
-    window.evaluate("() => history.back()", Value::Null).await?;
-    window.see(&id("create-room")).await?;
     Ok(())
 }
 
@@ -333,49 +250,6 @@ async fn a_reload_comes_back_as_it_was() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
-    let _turn = fixture::turn().await;
-    let site = Site::start().await?;
-    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
-    // Out of sight; every notification is noted, and shown by the browser as it likes.
-    let hide = r"() => {
-      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => globalThis.__seen ?? 'hidden' });
-      globalThis.__notified = [];
-      globalThis.Notification = class extends EventTarget {
-        static permission = 'granted';
-        constructor(title, options) { super(); Object.assign(this, { title, ...options, open: true }); __notified.push(this); }
-        close() { this.open = false; }
-      };
-    }";
-    bob.window.evaluate(hide, Value::Null).await?;
-    alice.window.fill(&id("people-search"), "B").await?;
-    alice.window.see(&id("search-short")).await?;
-    alice.window.fill(&id("people-search"), "Bob").await?;
-    alice.window.see_gone(&id("search-short")).await?;
-    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
-    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
-    bob.window.see(&id("incoming-call")).await?;
-    let notified = "() => __notified.map(({ title, open }) => `${title} ${open}`)";
-    bob.window.until("the system tells who calls", notified, |list| *list == json!(["Alice true"])).await;
-    // A click brings the call up; there it is answered, and the notification goes.
-    bob.window.evaluate("() => __notified[0].onclick()", Value::Null).await?;
-    bob.window.see(&format!("{}[data-phase=\"incoming\"]", id("call-status"))).await?;
-    bob.window.until("it is gone", notified, |list| *list == json!(["Alice false"])).await;
-    bob.window.click(&id("accept-call")).await?;
-    for app in [&alice, &bob] {
-        app.window.exists(&format!("{}[data-phase=\"in-call\"]", id("call-status"))).await?;
-    }
-
-    bob.window.click(&id("mic")).await?;
-    bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
-    bob.window.reload().await?;
-    let phase = format!("{}[data-phase=\"in-call\"]", id("call-status"));
-    bob.window.exists(&phase).await?;
-    bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
-    Ok(())
-}
-
-#[tokio::test]
 async fn dead_links_lead_on_and_files_say_who_sees_them() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start().await?;
@@ -470,107 +344,5 @@ async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
         .await;
     bob.window.until("the other side never stopped", VIDEO, all).await;
     tokio::join!(alice.window.sees([&bob]), bob.window.sees([&alice]));
-    Ok(())
-}
-
-#[tokio::test]
-async fn another_call_leaves_the_running_one_alone() -> Outcome {
-    let _turn = fixture::turn().await;
-    let site = Site::start().await?;
-    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
-    alice.window.fill(&id("people-search"), "Bob").await?;
-    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
-    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
-    bob.window.click(&id("accept-call")).await?;
-    let in_call = format!("{}[data-phase=\"in-call\"]", id("call-status"));
-    for app in [&alice, &bob] {
-        app.window.exists(&in_call).await?;
-    }
-    let address = alice.window.url().await?;
-    // From here on every change of what the page shows of the call is noted.
-    let watch = r"() => {
-      const phase = () => document.querySelector('[data-testid=call-status]')?.dataset.phase ?? 'gone';
-      globalThis.__phases = [phase()];
-      new MutationObserver(() => __phases.at(-1) === phase() || __phases.push(phase()))
-        .observe(document.body, { subtree: true, childList: true, attributes: true });
-    }";
-    alice.window.evaluate(watch, Value::Null).await?;
-
-    let carol = site.stack.api().sign_up("Carol").await?;
-    let found = carol.get("/contacts/search?q=Alice").await?;
-    let whom = found["items"][0]["id"].as_str().context("Alice is found")?;
-    for _ in 0..2 {
-        let placed = carol.post("/calls", json!({ "callee_id": whom, "media": "audio" })).await?;
-        let text = |field: &str| placed["join"][field].as_str().unwrap_or_default().to_owned();
-        let caller = PythonParticipant::join(&text("url"), &text("token"), true).await?;
-        alice.window.see(&id("incoming-call")).await?;
-        let focus = "() => document.activeElement?.dataset.testid ?? ''";
-        let focus = alice.window.evaluate(focus, Value::Null).await?;
-        assert_ne!(focus, "accept-call", "the next space bar would end the call she is in");
-        let call = placed["call"]["id"].as_str().unwrap_or_default();
-        carol.post(&format!("/calls/{call}/end"), json!({})).await?;
-        alice.window.see_gone(&id("incoming-call")).await?;
-        drop(caller);
-    }
-    alice.window.hears([&bob]).await;
-    bob.window.hears([&alice]).await;
-    assert_eq!(alice.window.evaluate("() => __phases", Value::Null).await?, json!(["in-call"]));
-    assert_eq!(alice.window.url().await?, address);
-    Ok(())
-}
-
-#[tokio::test]
-async fn keys_go_where_one_is_and_words_half_written_stay() -> Outcome {
-    let _turn = fixture::turn().await;
-    let site = Site::start().await?;
-    let alice = site.person("Alice").await?;
-    let window = &alice.window;
-    let room = alice.create_room("Stand-up").await?;
-    let focused = "() => document.activeElement?.dataset.testid ?? document.activeElement?.tagName";
-    window.click(&id("room-more")).await?;
-    window.click(".menu-item:not(.menu-item-danger)").await?;
-    window.until("the name has the focus", focused, |at| *at == "rename-name").await;
-    window.type_text(" of all").await?;
-    window.key("Escape").await?;
-    window.see_gone(&id("rename-name")).await?;
-    window.until("the focus is back", focused, |at| *at == "room-more").await;
-
-    // Whoever comes in with the microphone on is never told that it is off.
-    window.goto(&site.page(&format!("/room/{room}"))).await?;
-    let watch = r"() => {
-      globalThis.__on = [];
-      new MutationObserver(() => {
-        const on = document.querySelector('.control[data-testid=mic]')?.dataset.on;
-        if (on && __on.at(-1) !== on) __on.push(on);
-      }).observe(document.body, { subtree: true, childList: true, attributes: true });
-    }";
-    window.evaluate(watch, Value::Null).await?;
-    window.click(&id("join")).await?;
-    let live = "() => window.__aura?.room.localParticipant.isMicrophoneEnabled";
-    window.until("the microphone is on", live, |on| *on == true).await;
-    window.see(&format!(".control{}:not(:disabled)", id("mic"))).await?;
-    assert_eq!(window.evaluate("() => __on", Value::Null).await?, json!(["true"]));
-
-    window.click(&id("chat-toggle")).await?;
-    window.fill(&id("chat-input"), "half a thou").await?;
-    window.key("Escape").await?;
-    window.see_gone(&id("chat-input")).await?;
-    window.click(&id("participants-toggle")).await?;
-    window.click(&id("chat-toggle")).await?;
-    let text = "() => document.querySelector('[data-testid=chat-input]')?.value";
-    window.until("the draft is there", text, |text| *text == "half a thou").await;
-
-    // What is too long is said to be, and stays whole.
-    let long = "x".repeat(4_003);
-    window.fill(&id("chat-input"), &long).await?;
-    window.see(&format!("{}:has-text(\"3 characters too many\")", id("chat-excess"))).await?;
-    window.press(&id("chat-input"), "Enter").await?;
-    assert_eq!(window.evaluate(text, Value::Null).await?, json!(long));
-    window.fill(&id("chat-input"), &long[..4_000]).await?;
-    window.see_gone(&id("chat-excess")).await?;
-    window.is_accessible("chat").await;
-    window.press(&id("chat-input"), "Enter").await?;
-    let sent = "() => document.querySelector('[data-testid=chat-message] .message-text')?.textContent.length";
-    window.until("all of it is sent", sent, |length| *length == 4_000).await;
     Ok(())
 }

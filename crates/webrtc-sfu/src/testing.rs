@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 
-use super::Moment;
-use super::joiner::{ConnectionMode, Joiner};
-use super::room::RoomPolicy;
+use crate::engine::Moment;
+use crate::engine::joiner::{ConnectionMode, Joiner};
+use crate::engine::room::RoomPolicy;
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 pub(crate) fn now() -> Moment {
