@@ -16,7 +16,9 @@ async fn signing_up_gives_a_session_and_an_aura_id() {
     assert_eq!((&alice.session["token_type"], &alice.session["expires_in"]), (&json!("Bearer"), &json!(900)));
     assert!(alice.session["refresh_token"].as_str().unwrap().len() >= 43);
 
-    let me = alice.get("/auth/me").await.expect(200);
+    let answer = alice.get("/auth/me").await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let me = answer.expect(200);
     assert_eq!(me, alice.session["user"]);
     assert_eq!((&me["email"], &me["display_name"]), (&json!(alice.email), &json!("Zoë Müller")));
 
