@@ -14,13 +14,15 @@ export function useHappenings(): void {
   const { room, kind, wanted } = useMeeting();
   const connectedAt = useRef(0);
   useEffect(() => {
-    const quiet = () =>
-      kind === "call" || room.remoteParticipants.size > QUIET_ABOVE || Date.now() - connectedAt.current < 2000;
+    const crowded = () => kind === "call" || room.remoteParticipants.size > QUIET_ABOVE;
+    // A new connection tells again of all that was there before.
+    const quiet = () => crowded() || Date.now() - connectedAt.current < 2000;
+    const isNew = (person: Participant) => (person.joinedAt?.getTime() ?? 0) >= (room.localParticipant.joinedAt?.getTime() ?? 0);
     const connected = () => {
       connectedAt.current = Date.now();
     };
     const came = (person: RemoteParticipant) => {
-      if (!quiet()) toast(t("joined", { name: brief(nameOf(person)) }), { icon: "person", ms: 3500 });
+      if (!crowded() && isNew(person)) toast(t("joined", { name: brief(nameOf(person)) }), { icon: "person", ms: 3500 });
     };
     const went = (person: RemoteParticipant) => {
       if (!quiet()) toast(t("left_room", { name: brief(nameOf(person)) }), { icon: "leave", ms: 3500 });
