@@ -1,16 +1,24 @@
 //! Calls in the web app: they ring, come back after a reload, and leave each other alone.
 
 use anyhow::Context;
-use auralink_tests::{Outcome, PythonParticipant, fixture, id};
+use auralink_tests::{Outcome, PythonParticipant, WebApp, fixture, id};
 use serde_json::{Value, json};
 
 use crate::Site;
+
+const IN_CALL: &str = "[data-testid=\"call-status\"][data-phase=\"in-call\"]";
+
+/// Calls Bob, whom the search on the home page has found.
+async fn call_bob(caller: &WebApp) -> anyhow::Result<()> {
+    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
+    caller.window.click(&format!("{row} {}", id("call-person-audio"))).await
+}
 
 #[tokio::test]
 async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start().await?;
-    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    let (alice, bob) = site.alice_and_bob().await?;
     // Out of sight; every notification is noted, and shown by the browser as it likes.
     let hide = r"() => {
       Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => globalThis.__seen ?? 'hidden' });
@@ -26,8 +34,7 @@ async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
     alice.window.see(&id("search-short")).await?;
     alice.window.fill(&id("people-search"), "Bob").await?;
     alice.window.see_gone(&id("search-short")).await?;
-    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
-    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
+    call_bob(&alice).await?;
     bob.window.see(&id("incoming-call")).await?;
     let notified = "() => __notified.map(({ title, open }) => `${title} ${open}`)";
     bob.window.until("the system tells who calls", notified, |list| *list == json!(["Alice true"])).await;
@@ -37,14 +44,13 @@ async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
     bob.window.until("it is gone", notified, |list| *list == json!(["Alice false"])).await;
     bob.window.click(&id("accept-call")).await?;
     for app in [&alice, &bob] {
-        app.window.exists(&format!("{}[data-phase=\"in-call\"]", id("call-status"))).await?;
+        app.window.exists(IN_CALL).await?;
     }
 
     bob.window.click(&id("mic")).await?;
     bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
     bob.window.reload().await?;
-    let phase = format!("{}[data-phase=\"in-call\"]", id("call-status"));
-    bob.window.exists(&phase).await?;
+    bob.window.exists(IN_CALL).await?;
     bob.window.see(&format!("{}[data-on=\"false\"]", id("mic"))).await?;
     Ok(())
 }
@@ -53,14 +59,12 @@ async fn a_call_comes_back_muted_and_rings_in_the_system() -> Outcome {
 async fn another_call_leaves_the_running_one_alone() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start().await?;
-    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    let (alice, bob) = site.alice_and_bob().await?;
     alice.window.fill(&id("people-search"), "Bob").await?;
-    let row = format!("{}:has-text(\"Bob\")", id("person-row"));
-    alice.window.click(&format!("{row} {}", id("call-person-audio"))).await?;
+    call_bob(&alice).await?;
     bob.window.click(&id("accept-call")).await?;
-    let in_call = format!("{}[data-phase=\"in-call\"]", id("call-status"));
     for app in [&alice, &bob] {
-        app.window.exists(&in_call).await?;
+        app.window.exists(IN_CALL).await?;
     }
     let address = alice.window.url().await?;
     // From here on every change of what the page shows of the call is noted.

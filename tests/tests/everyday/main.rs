@@ -40,6 +40,11 @@ impl Site {
     fn page(&self, path: &str) -> String {
         format!("{}{path}", self.stack.url)
     }
+
+    /// Two people who have just signed up.
+    async fn alice_and_bob(&self) -> anyhow::Result<(WebApp, WebApp)> {
+        tokio::try_join!(self.person("Alice"), self.person("Bob"))
+    }
 }
 
 #[tokio::test]
@@ -306,7 +311,7 @@ const VIDEO: &str = r"async () => {
 async fn the_data_saver_makes_video_small_or_stops_it() -> Outcome {
     let _turn = fixture::turn().await;
     let site = Site::start().await?;
-    let (alice, bob) = tokio::try_join!(site.person("Alice"), site.person("Bob"))?;
+    let (alice, bob) = site.alice_and_bob().await?;
     let room = alice.create_room("Stand-up").await?;
     let link = alice.invite_link(&room).await?;
     let page = format!("/room/{room}");

@@ -8,7 +8,6 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -140,9 +139,9 @@ impl Peer {
         offer: &proto::SessionDescription,
         wishes: PublishWishes<'_>,
     ) -> Result<(proto::SessionDescription, Vec<OfferedSection>), TransportError> {
-        check_size(&offer.sdp)?;
+        check_bounds(&offer.sdp)?;
         let offered = sdp::read_sections(&offer.sdp);
-        let text = sdp::without_candidates(&sdp::without_unused_extensions(&self.read_aic(&offer.sdp)));
+        let text = sdp::without_unused_extensions(&self.readable(&offer.sdp));
         let parsed = SdpOffer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.renew_streams();
         let answer = self.rtc.sdp_api().accept_offer(parsed)?;
@@ -266,14 +265,14 @@ impl Peer {
 
     /// Takes the client's answer. An answer to anything but the outstanding offer is ignored.
     pub(crate) fn accept_answer(&mut self, answer: &proto::SessionDescription) -> Result<(), TransportError> {
-        check_size(&answer.sdp)?;
+        check_bounds(&answer.sdp)?;
         let Some(outstanding) = self.negotiation.offer.take() else { return Ok(()) };
         // Clients that do not number their answers send 0.
         if answer.id != 0 && answer.id != outstanding.id {
             self.negotiation.offer = Some(outstanding);
             return Ok(());
         }
-        let text = sdp::without_candidates(&self.read_aic(&answer.sdp));
+        let text = self.readable(&answer.sdp);
         let parsed = SdpAnswer::from_sdp_string(&text).map_err(|e| TransportError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(outstanding.pending, parsed)?;
         self.note_formats();
@@ -304,15 +303,15 @@ impl Peer {
         }
     }
 
-    /// A client's description as the stack can read it; notes what it says about AIC.
-    fn read_aic<'a>(&mut self, sdp: &'a str) -> Cow<'a, str> {
+    /// A client's description as the stack is to read it; notes what it says about AIC.
+    fn readable(&mut self, sdp: &str) -> String {
         // Without AIC the stand-in must not be negotiated either; no model has an empty name.
         let model = self.aic_model.clone();
         let (text, terms) = aic::inbound(sdp, model.as_deref().unwrap_or_default());
         if model.is_some() {
             self.aic_terms = terms;
         }
-        text
+        sdp::without_candidates(&text)
     }
 
     /// A description of ours as the client may see it: with our names, and without what its device must not use.
@@ -347,6 +346,6 @@ impl Peer {
     }
 }
 
-fn check_size(sdp: &str) -> Result<(), TransportError> {
+fn check_bounds(sdp: &str) -> Result<(), TransportError> {
     sdp::excess(sdp).map_or(Ok(()), |excess| Err(TransportError::Limit(excess)))
 }
